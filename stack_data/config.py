@@ -1,0 +1,381 @@
+"""The configuration of a build: TOML into frozen models that know every key.
+
+Defaults live here with the reason for each; files hold what differs. An unknown key is refused with the
+nearest valid one. `[run]` (workers and the like) never changes a byte of output and is left out of manifests.
+Secrets are not configuration: they come from the environment alone.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable
+from datetime import date as Date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from stack_data.errors import ConfigError
+
+
+class Model(BaseModel):
+    """Base of all configuration tables: frozen, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class LimitsConfig(Model):
+    """Caps that keep one source from taking over a build."""
+
+    max_file_bytes: int = Field(10 * 1024 * 1024, ge=1)
+    """Larger contents are not read (reason too_large). 10 MiB is StarCoder2's cap."""
+    max_files: int = Field(1_000_000, ge=1)
+    """Entries per unit; the rest is recorded as over_cap. 1M entries is The Stack v3's cap."""
+    max_unit_bytes: int = Field(20 * 1024**3, ge=1)
+    """Bytes read per unit; the rest is recorded as over_cap."""
+    max_unit_seconds: float = Field(3600.0, gt=0)
+    """A unit that takes longer fails and is left for the next run."""
+    max_compression_ratio: float = Field(200.0, gt=1)
+    """Bytes out per byte in of an archive; real code compresses 3 to 20 times. More is an archive bomb."""
+    max_attempts: int = Field(4, ge=1)
+    """Tries of a unit before its failure is recorded."""
+    retry_seconds: float = Field(1.0, ge=0)
+    """Pause before the second try; doubles with each further one."""
+
+
+class SourceConfig(Model):
+    """What every [[source]] table may say."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
+    """Names the source's files; unique in the build."""
+    license: str | None = None
+    """SPDX expression declared for everything in the source, e.g. LicenseRef-our-code for one's own code."""
+    audience: str = Field("public", pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
+    """Who may see it: releases emit the places of one audience only."""
+
+
+class GitRepositoryConfig(Model):
+    """One repository of a git source."""
+
+    url: str
+    """Path or URL of the repository."""
+    revision: str = "HEAD"
+    """Branch, tag or commit."""
+    host: str | None = None
+    owner: str | None = None
+    repo: str | None = None
+    """host, owner and repo default to those of the remote URL."""
+    owner_id: int | None = None
+    repo_id: int | None = None
+    stars: int | None = None
+    is_fork: bool = False
+    fork_of: str = ""
+    host_time: str = ""
+    aliases: tuple[str, ...] = ()
+    license: str | None = None
+    audience: str | None = None
+
+
+class GitConfig(SourceConfig):
+    """Git repositories: some named ones, a folder of bare mirrors, or a table of many."""
+
+    kind: Literal["git"]
+    repositories: tuple[GitRepositoryConfig, ...] = ()
+    mirrors: str | None = None
+    """A folder in which every repository found, bare or not, is a unit."""
+    table: str | None = None
+    """A CSV, JSON lines or Parquet file with the columns of a repository table."""
+    authors: bool = True
+    """Walk the history for the authors of each file; needs FAIRSTACK_AUTHOR_KEY, else authors stay unknown."""
+
+
+class ArchiveConfig(SourceConfig):
+    """Archives: tar.gz, tar.bz2, tar.xz, tar, zip, wheel; paths or URLs."""
+
+    kind: Literal["archive"]
+    archives: tuple[str, ...]
+    host: str = "archive"
+    owner: str = "-"
+    sha256: dict[str, str] = {}
+    """Expected SHA-256 by archive as listed above."""
+
+
+class DirectoryConfig(SourceConfig):
+    """A folder tree, read as one repository."""
+
+    kind: Literal["directory"]
+    path: str
+    host: str = "directory"
+    owner: str = "-"
+    repo: str | None = None
+    """Defaults to the folder's name."""
+    exclude: tuple[str, ...] = (".git/",)
+    """gitignore-style patterns left out of the listing."""
+
+
+class EnvironmentConfig(SourceConfig):
+    """An installed Python environment: each distribution of its site-packages, and the standard library."""
+
+    kind: Literal["environment"]
+    python: str | None = None
+    """The environment's interpreter or folder; default: the one that runs the build."""
+    standard_library: bool = True
+    distributions: tuple[str, ...] = ()
+    """Only these; empty: all."""
+    exclude: tuple[str, ...] = ()
+    """Distributions left out."""
+
+
+class PackagesConfig(SourceConfig):
+    """Named packages of the Python and npm registries, through their JSON APIs."""
+
+    kind: Literal["packages"]
+    pypi: tuple[str, ...] = ()
+    """name or name==version; the source distribution is read."""
+    npm: tuple[str, ...] = ()
+    """name, @scope/name, name@version."""
+    pypi_url: str | None = None
+    npm_url: str | None = None
+    """Registry addresses; default: those of the public registries, or of pip's and npm's own settings."""
+
+
+class ColumnsConfig(Model):
+    """Which column of a data set holds what. A dotted name reads inside structs; files[] marks a list of files."""
+
+    content: str | None = None
+    content_id: str | None = None
+    path: str = "path"
+    repository: str = "repo_name"
+    """A column with owner/repo."""
+    revision: str | None = None
+    license: str | None = None
+    license_all_of: bool = True
+    """A list of licences is joined by AND (True) or by OR."""
+    stars: str | None = None
+    files: str | None = None
+    """A list column with one struct per file; the columns above are then looked up in it first."""
+
+
+class HuggingFaceConfig(SourceConfig):
+    """Any data set that `datasets` reads, streamed."""
+
+    kind: Literal["huggingface"]
+    path: str
+    """Name on the hub, local folder, or a builder such as `parquet` with data_files."""
+    config: str | None = None
+    split: str = "train"
+    revision: str | None = None
+    data_files: tuple[str, ...] = ()
+    preset: Literal["the-stack", "the-stack-v2", "stack-v3-train"] | None = None
+    columns: ColumnsConfig | None = None
+    """Overrides the preset."""
+    host: str = "github.com"
+    contents: str | None = None
+    """Where contents are when the rows hold ids only: a bucket layout as for software_heritage."""
+
+
+class SoftwareHeritageConfig(SourceConfig):
+    """Contents named by SWHID or sha1_git, from the public bucket's layout (content/<sha1>.gz)."""
+
+    kind: Literal["software_heritage"]
+    table: str
+    """CSV, JSON lines or Parquet: swhid (or blob_id), path, repo_name, revision_id, license, encoding."""
+    bucket: str = "s3://softwareheritage/content"
+    """s3:// address or a local folder in the same layout."""
+    host: str = "github.com"
+
+
+AnySource = Annotated[
+    GitConfig | ArchiveConfig | DirectoryConfig | EnvironmentConfig | PackagesConfig | HuggingFaceConfig
+    | SoftwareHeritageConfig,
+    Field(discriminator="kind"),
+]
+
+
+class FetchConfig(Model):
+    """How the files of a source are cut into parts."""
+
+    part_bytes: int = Field(64 * 1024**2, ge=1)
+    """A part ends once its contents reach this many bytes: small enough to hold in memory per worker, large
+    enough that columnar passes pay."""
+    part_rows: int = Field(8192, ge=1)
+    """A part also ends at this many places."""
+    units_per_group: int = Field(64, ge=1)
+    """Units that share one file name and one manifest; a failed unit makes only its own group be read again."""
+
+
+class LicenseConfig(Model):
+    """Which licences are permissive, and how the places of one content are joined."""
+
+    tiers: tuple[Literal["model", "gold", "silver", "bronze", "lead"], ...] = ("model", "gold", "silver", "bronze")
+    """Blue Oak Council tiers that are allowed."""
+    allow: tuple[str, ...] = ()
+    """Further SPDX ids or LicenseRef-... to allow."""
+    deny: tuple[str, ...] = ()
+    """SPDX ids that are not allowed whatever their tier."""
+    places: Literal["all", "any"] = "all"
+    """all: a content that also occurs under a known non-permissive licence is out; any: one permissive place is enough."""
+    curations: str | None = None
+    """A curations.toml of one's own, read after the shipped one."""
+
+
+class LanguageConfig(Model):
+    """Which languages are kept."""
+
+    only: tuple[str, ...] = ()
+    """Linguist names; empty: every language that Linguist knows."""
+    exclude: tuple[str, ...] = ()
+    """Linguist names left out."""
+
+
+class ReleaseConfig(Model):
+    """How kept files are released."""
+
+    version: str = Field("1.0.0", pattern=r"^\d+\.\d+\.\d+$")
+    title: str = "A strictly permissive code corpus"
+    audience: str = "public"
+    """Only places of this audience are emitted."""
+    shard_bytes: int = Field(256 * 1024**2, ge=1)
+    """Aimed-at bytes of text per shard; a first release fixes the count per language from it."""
+    row_group_rows: int = Field(1000, ge=1)
+    """Rows per Parquet row group: equal bytes need equal row groups."""
+    validation_fraction: float = Field(0.01, ge=0, lt=0.5)
+    """Least share of bytes in the validation split (and at least validation_bytes)."""
+    validation_bytes: int = Field(2_000_000, ge=0)
+    seed: int = 0
+    """Seeds shard and split hashes."""
+    creator: str = "FairStack"
+    contact: str = ""
+    """Where people ask questions and opt out; shown in the card."""
+    url: str = ""
+    """Where the release will be found; shown in the card and in the Croissant file."""
+
+
+class RunConfig(Model):
+    """How a build runs. Nothing here changes a byte of what it writes."""
+
+    workers: int = Field(0, ge=0)
+    """Threads; 0: one per processor."""
+    builds: str = "build"
+    """Folder in which builds are made."""
+
+
+class BuildConfig(Model):
+    """A whole build."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    date: Date | None = None
+    """The date stated in outputs; default: the day the sources were locked."""
+    sources: tuple[AnySource, ...] = Field(min_length=1, alias="source")
+    limits: LimitsConfig = LimitsConfig()
+    fetch: FetchConfig = FetchConfig()
+    license: LicenseConfig = LicenseConfig()
+    language: LanguageConfig = LanguageConfig()
+    release: ReleaseConfig = ReleaseConfig()
+    run: RunConfig = RunConfig()
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True)
+
+    @field_validator("sources")
+    @classmethod
+    def _names_are_unique(cls, sources: tuple[Any, ...]) -> tuple[Any, ...]:
+        names = [source.name for source in sources]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"source name used twice: {', '.join(twice)}")
+        return sources
+
+    @model_validator(mode="after")
+    def _audience_exists(self) -> BuildConfig:
+        audiences = {source.audience for source in self.sources} | {
+            repository.audience
+            for source in self.sources
+            if isinstance(source, GitConfig)
+            for repository in source.repositories
+            if repository.audience
+        }
+        if self.release.audience not in audiences | {"public"}:
+            raise ValueError(f"release.audience {self.release.audience!r} is no source's audience: {sorted(audiences)}")
+        return self
+
+    def resolved(self) -> dict[str, Any]:
+        """Return every value that can change an output, as plain JSON values; `[run]` is left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude={"run"})
+
+
+def load(path: Path, overrides: Iterable[str] = ()) -> BuildConfig:
+    """Read a build configuration from a TOML file, with `a.b=value` overrides applied.
+
+    Raises ConfigError with the file, the key, the value seen and the nearest valid key.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no configuration at {path}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    for override in overrides:
+        _override(table, override)
+    try:
+        return BuildConfig.model_validate(table)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {describe(error, BuildConfig)}") from None
+
+
+def _override(table: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {override!r} is not of the form a.b=value")
+    try:
+        parsed: Any = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    parents = key.split(".")
+    for name in parents[:-1]:
+        step = table.setdefault(name, {})
+        if not isinstance(step, dict):
+            raise ConfigError(f"--set {override!r}: {name} is not a table")
+        table = step
+    table[parents[-1]] = parsed
+
+
+def describe(error: ValidationError, model: type[BaseModel]) -> str:
+    """Return the first complaints of a validation in words that say what to write instead."""
+    complaints = []
+    for item in error.errors()[:3]:
+        # pydantic puts the union's tag into the location; it is no key of the file.
+        path = [str(step) for step in item["loc"] if step not in _KINDS]
+        where = ".".join(path) or "the file"
+        if item["type"] == "extra_forbidden":
+            hint = difflib.get_close_matches(path[-1], _keys(model), n=1)
+            nearest = f"; did you mean {hint[0]!r}?" if hint else ""
+            complaints.append(f"unknown key {where!r}{nearest}")
+        elif item["type"] == "missing":
+            complaints.append(f"{where!r} is missing")
+        else:
+            complaints.append(f"{where!r}: {item['msg'].removeprefix('Value error, ')} (seen: {item['input']!r:.80})")
+    more = error.error_count() - len(complaints)
+    return "; ".join(complaints) + (f"; and {more} more" if more > 0 else "")
+
+
+_KINDS = {"git", "archive", "directory", "environment", "packages", "huggingface", "software_heritage"}
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    seen: set[type[BaseModel]] = set()
+    keys: list[str] = []
+
+    def visit(annotation: Any) -> None:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            if annotation not in seen:
+                seen.add(annotation)
+                for name, field in annotation.model_fields.items():
+                    keys.append(field.alias or name)
+                    visit(field.annotation)
+            return
+        for argument in getattr(annotation, "__args__", ()) + getattr(annotation, "__metadata__", ()):
+            visit(argument)
+
+    visit(model)
+    return keys
