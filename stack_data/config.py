@@ -187,7 +187,12 @@ class SoftwareHeritageConfig(SourceConfig):
 
 
 AnySource = Annotated[
-    GitConfig | ArchiveConfig | DirectoryConfig | EnvironmentConfig | PackagesConfig | HuggingFaceConfig
+    GitConfig
+    | ArchiveConfig
+    | DirectoryConfig
+    | EnvironmentConfig
+    | PackagesConfig
+    | HuggingFaceConfig
     | SoftwareHeritageConfig,
     Field(discriminator="kind"),
 ]
@@ -208,7 +213,12 @@ class FetchConfig(Model):
 class LicenseConfig(Model):
     """Which licences are permissive, and how the places of one content are joined."""
 
-    tiers: tuple[Literal["model", "gold", "silver", "bronze", "lead"], ...] = ("model", "gold", "silver", "bronze")
+    tiers: tuple[Literal["model", "gold", "silver", "bronze", "lead"], ...] = (
+        "model",
+        "gold",
+        "silver",
+        "bronze",
+    )
     """Blue Oak Council tiers that are allowed."""
     allow: tuple[str, ...] = ()
     """Further SPDX ids or LicenseRef-... to allow."""

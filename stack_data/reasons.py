@@ -26,28 +26,68 @@ class Reason(Enum):
     BINARY = ("binary", "fetch", "The content holds a NUL byte, so it is not text.")
     UNDECODABLE = ("undecodable", "fetch", "No text encoding decodes the content without errors.")
     EMPTY = ("empty", "fetch", "The content has no characters other than white space.")
-    LFS_POINTER = ("lfs_pointer", "fetch", "The content is a Git LFS pointer; the file itself is stored elsewhere.")
+    LFS_POINTER = (
+        "lfs_pointer",
+        "fetch",
+        "The content is a Git LFS pointer; the file itself is stored elsewhere.",
+    )
     SYMLINK = ("symlink", "fetch", "The entry is a symbolic or hard link; only the file it points to counts.")
     SUBMODULE = ("submodule", "fetch", "The entry is a Git submodule; its repository is a source of its own.")
     SPECIAL_FILE = ("special_file", "fetch", "The entry is a device, socket, pipe or the like.")
     TOO_LARGE = ("too_large", "fetch", "The content is larger than limits.max_file_bytes.")
-    UNREADABLE = ("unreadable", "fetch", "The entry could not be read: permissions, a damaged object, a bad checksum.")
-    OVER_CAP = ("over_cap", "fetch", "The source reached limits.max_files or limits.max_unit_bytes before this entry.")
-    PATH_TRAVERSAL = ("path_traversal", "fetch", "An archive member's path is absolute or leaves the archive's tree.")
+    UNREADABLE = (
+        "unreadable",
+        "fetch",
+        "The entry could not be read: permissions, a damaged object, a bad checksum.",
+    )
+    OVER_CAP = (
+        "over_cap",
+        "fetch",
+        "The source reached limits.max_files or limits.max_unit_bytes before this entry.",
+    )
+    PATH_TRAVERSAL = (
+        "path_traversal",
+        "fetch",
+        "An archive member's path is absolute or leaves the archive's tree.",
+    )
     ARCHIVE_BOMB = ("archive_bomb", "fetch", "An archive member expands beyond limits.max_compression_ratio.")
     ENCRYPTED = ("encrypted", "fetch", "An archive member is encrypted.")
     CONTENT_MISSING = ("content_missing", "fetch", "The source names the content but does not have it.")
 
-    EXACT_DUPLICATE = ("exact_duplicate", "exact", "The same bytes are kept from an earlier source; all places are recorded.")
+    EXACT_DUPLICATE = (
+        "exact_duplicate",
+        "exact",
+        "The same bytes are kept from an earlier source; all places are recorded.",
+    )
 
     NO_LICENSE = ("no_license", "license", "No licence covers this place. No licence means out.")
-    LICENSE_UNKNOWN = ("license_unknown", "license", "A licence text or statement covers this place, but it is none that is known, or an altered one.")
-    LICENSE_NOT_PERMISSIVE = ("license_not_permissive", "license", "The licence of this place is known and not on the allowed list.")
-    LICENSE_CONFLICT = ("license_conflict", "license", "Permissive and other evidence both cover this place and nothing reconciles them.")
-    LICENSE_ELSEWHERE = ("license_elsewhere", "license", "The same content also occurs under a licence that is not permissive (license.places = \"all\").")
+    LICENSE_UNKNOWN = (
+        "license_unknown",
+        "license",
+        "A licence text or statement covers this place, but it is none that is known, or an altered one.",
+    )
+    LICENSE_NOT_PERMISSIVE = (
+        "license_not_permissive",
+        "license",
+        "The licence of this place is known and not on the allowed list.",
+    )
+    LICENSE_CONFLICT = (
+        "license_conflict",
+        "license",
+        "Permissive and other evidence both cover this place and nothing reconciles them.",
+    )
+    LICENSE_ELSEWHERE = (
+        "license_elsewhere",
+        "license",
+        'The same content also occurs under a licence that is not permissive (license.places = "all").',
+    )
 
     UNKNOWN_LANGUAGE = ("unknown_language", "language", "The file is in no language that Linguist knows.")
-    LANGUAGE_NOT_SELECTED = ("language_not_selected", "language", "The language is not among those the configuration selects.")
+    LANGUAGE_NOT_SELECTED = (
+        "language_not_selected",
+        "language",
+        "The language is not among those the configuration selects.",
+    )
 
 
 BY_VALUE: dict[str, Reason] = {reason.value: reason for reason in Reason}

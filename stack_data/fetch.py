@@ -1,0 +1,333 @@
+"""The fetch step: units in, parts out. The only step that reads sources and the only one that meets bad bytes.
+
+Writes, per source group: `files/` (each content once, original bytes), `provenance/` (each place), `repositories/`,
+`decisions/fetch/` (which entries are no usable text, and why) and, last, the group's manifest. A part is cut at a
+fixed size in listing order, so it never depends on workers. A group is read by one thread while another hashes and
+writes the finished part; groups run side by side.
+
+A unit that fails before its first entry is retried in place; one that breaks later makes its group start again, and
+once its tries are used up it is left out and recorded, because a half-read repository has a half-known licence.
+
+Given up: a killed group is read again from its start (its parts come out with the same bytes).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from stack_data import storage
+from stack_data.config import AnySource, BuildConfig, LimitsConfig
+from stack_data.errors import SourceError, TemporarySourceError
+from stack_data.identity import content_id
+from stack_data.layout import Build, part_name
+from stack_data.lock import Group, Lock
+from stack_data.manifest import PLAN_KEY, Manifest, Output, Plan, read_if_present, refuse_other_rules
+from stack_data.reasons import Reason
+from stack_data.records import FETCH_DECISIONS, FILES, PROVENANCE, REPOSITORIES
+from stack_data.sources.source import Entry, Repository, SourceContext, Unit, UnitReading
+from stack_data.text import RULE_VERSION as TEXT_RULES
+from stack_data.text import encoding_of
+
+RULE_VERSION = 1
+log = logging.getLogger(__name__)
+
+Reader = Callable[[str, Unit, SourceContext], UnitReading]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FetchInputs:
+    """What a fetch needs besides the group: where it writes, what it may use, how units are read."""
+
+    build: Build
+    config: BuildConfig
+    lock: Lock
+    config_folder: Path
+    secrets: Mapping[str, str]
+    read: Reader
+    progress: Progress
+
+
+@dataclass(slots=True)
+class _Part:
+    """The rows of the part being filled: contents that are new to the group, and every place."""
+
+    number: int
+    num_bytes: int = 0
+    ids: list[str] = field(default_factory=list)
+    contents: list[bytes] = field(default_factory=list)
+    encodings: list[str] = field(default_factory=list)
+    places: list[dict[str, Any]] = field(default_factory=list)
+    reasons: list[Reason | None] = field(default_factory=list)
+    details: list[str] = field(default_factory=list)
+
+
+class _UnitBroke(Exception):
+    """A unit failed after it had already yielded entries."""
+
+    def __init__(self, unit: Unit, cause: SourceError) -> None:
+        super().__init__(str(cause))
+        self.unit, self.cause = unit, cause
+
+
+def fetch_group(group: Group, inputs: FetchInputs) -> dict[str, str]:
+    """Bring one group up to date; return its failed units with the reason of each (empty: complete).
+
+    Raises StaleBuildError when the group was fetched with another configuration.
+    """
+    build = inputs.build
+    plan = _plan(group, inputs)
+    manifest = read_if_present(build.group_manifest(group.name))
+    if manifest:
+        refuse_other_rules(build.group_manifest(group.name), manifest.plan, plan, "fetch")
+        if manifest.plan == plan.to_json() and not manifest.counts["failures"]:
+            inputs.progress(*_done(manifest))
+            return {}
+    failures: dict[str, str] = {}
+    attempts: dict[str, int] = {}
+    while True:
+        try:
+            _GroupWriter(group, inputs, plan, failures).run()
+            break
+        except _UnitBroke as broke:
+            key = broke.unit.key
+            attempts[key] = attempts.get(key, 0) + 1
+            if not isinstance(broke.cause, TemporarySourceError) or attempts[key] >= inputs.config.limits.max_attempts:
+                failures[key] = str(broke.cause)
+            else:
+                _pause(key, broke.cause, attempts[key], inputs.config.limits)
+    shutil.rmtree(build.cache / group.name, ignore_errors=True)
+    return failures
+
+
+def _plan(group: Group, inputs: FetchInputs) -> Plan:
+    config = inputs.config
+    source = next(source for source in config.sources if source.name == group.source)
+    return Plan(
+        kind=f"files/{group.name}",
+        inputs={unit.key: _digest(unit) for unit in group.units},
+        config={
+            "fetch": config.fetch.model_dump(mode="json", exclude={"units_per_group"}),
+            # Retries and time do not change what is read.
+            "limits": config.limits.model_dump(
+                mode="json", exclude={"max_attempts", "retry_seconds", "max_unit_seconds"}
+            ),
+            "source": {"license": source.license, "audience": source.audience},
+            "date": inputs.lock.date,
+        },
+        rules={"fetch": RULE_VERSION, "text": TEXT_RULES},
+    )
+
+
+def _digest(unit: Unit) -> str:
+    return hashlib.sha256(json.dumps(dict(unit.locked), sort_keys=True).encode()).hexdigest()
+
+
+def _done(manifest: Manifest) -> tuple[int, int]:
+    counts = manifest.counts["reasons"].values()
+    return sum(count["places"] for count in counts), sum(count["bytes"] for count in counts)
+
+
+def _pause(key: str, error: SourceError, attempt: int, limits: LimitsConfig) -> None:
+    seconds = limits.retry_seconds * 2 ** (attempt - 1)
+    log.warning("%s: %s; trying again in %.0f s", key, error, seconds)
+    time.sleep(seconds)
+
+
+class _GroupWriter:
+    """Reads the units of a group, in order, into parts. One object per try."""
+
+    def __init__(self, group: Group, inputs: FetchInputs, plan: Plan, failures: dict[str, str]) -> None:
+        self.group, self.inputs, self.plan, self.failures = group, inputs, plan, failures
+        self.build = inputs.build
+        self.context = SourceContext(
+            self.build.cache / group.name,
+            inputs.config_folder,
+            inputs.config.limits,
+            inputs.lock.date,
+            inputs.secrets,
+        )
+        self.repositories: list[Repository] = []
+        self.rows: dict[str, tuple[int, int]] = {}
+        self.unusable: dict[str, Reason] = {}
+        self.outputs: dict[str, Output] = {}
+        self.counts: dict[str, dict[str, int]] = {}
+        self.part = _Part(0)
+
+    def run(self) -> None:
+        """Write every part, the repositories and the manifest."""
+        self.build.group_manifest(self.group.name).unlink(missing_ok=True)
+        with ThreadPoolExecutor(1, thread_name_prefix="write") as writer:
+            pending: Future[None] | None = None
+            for unit in self.group.units:
+                for first_repository, entry in self._entries(unit):
+                    self.inputs.progress(1, max(entry.num_bytes, 0))
+                    self._add(entry, first_repository)
+                    if self._is_full():
+                        pending = self._hand_over(writer, pending)
+            if self.part.places or not self.part.number:
+                pending = self._hand_over(writer, pending)
+            if pending:
+                pending.result()
+        self._finish()
+
+    def _entries(self, unit: Unit) -> Iterator[tuple[int, Entry]]:
+        """Yield a unit's entries, each with the row of the unit's first repository."""
+        if unit.key in self.failures:
+            return
+        if "failed" in unit.locked:
+            self.failures[unit.key] = str(unit.locked["failed"])
+            return
+        opened = self._open(unit)
+        if opened is None:
+            return
+        reading, entry, deadline = opened
+        first_repository = len(self.repositories)
+        try:
+            while entry is not None:
+                yield first_repository, entry
+                if time.monotonic() > deadline:
+                    raise SourceError(
+                        f"took longer than limits.max_unit_seconds ({self.context.limits.max_unit_seconds:g})"
+                    )
+                entry = next(reading.entries, None)
+        except SourceError as error:
+            raise _UnitBroke(unit, error) from error
+        self.repositories += reading.repositories
+
+    def _open(self, unit: Unit) -> tuple[UnitReading, Entry | None, float] | None:
+        """Start reading a unit, with retries; record its failure and return None when it cannot be read."""
+        limits = self.context.limits
+        for attempt in range(1, limits.max_attempts + 1):
+            deadline = time.monotonic() + limits.max_unit_seconds
+            try:
+                self.context.cache.mkdir(parents=True, exist_ok=True)
+                reading = self.inputs.read(self.group.kind, unit, self.context)
+                return reading, next(reading.entries, None), deadline
+            except TemporarySourceError as error:
+                if attempt == limits.max_attempts:
+                    self.failures[unit.key] = str(error)
+                else:
+                    _pause(unit.key, error, attempt, limits)
+            except SourceError as error:
+                self.failures[unit.key] = str(error)
+                break
+        return None
+
+    def _add(self, entry: Entry, first_repository: int) -> None:
+        identity, reason, place = entry.content_id, entry.reason, (-1, -1)
+        if entry.content is not None:
+            identity = content_id(entry.content)
+            place, reason = self._store(identity, entry.content)
+        self.part.places.append(
+            {
+                "content_id": identity, "file_part": place[0], "file_row": place[1],
+                "repository": first_repository + entry.repository, "revision": entry.revision,
+                # Paths may hold any bytes; the escaped form is the one everything else uses.
+                "path": entry.path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"),
+                "num_bytes": entry.num_bytes, "license": entry.license,
+                "authors": [author._asdict() for author in entry.authors],
+            }
+        )  # fmt: skip
+        self.part.reasons.append(reason)
+        self.part.details.append(entry.detail)
+        count = self.counts.setdefault(reason.value if reason else "", {"places": 0, "bytes": 0})
+        count["places"] += 1
+        count["bytes"] += max(entry.num_bytes, 0)
+
+    def _store(self, identity: str, content: bytes) -> tuple[tuple[int, int], Reason | None]:
+        """Return where in this group's files the content lies, adding it when it is new and text."""
+        known = self.rows.get(identity)
+        if known:
+            return known, None
+        if identity in self.unusable:
+            return (-1, -1), self.unusable[identity]
+        encoding = encoding_of(content)
+        if isinstance(encoding, Reason):
+            self.unusable[identity] = encoding
+            return (-1, -1), encoding
+        part = self.part
+        self.rows[identity] = place = (part.number, len(part.ids))
+        part.ids.append(identity)
+        part.contents.append(content)
+        part.encodings.append(encoding)
+        part.num_bytes += len(content)
+        return place, None
+
+    def _is_full(self) -> bool:
+        limits = self.inputs.config.fetch
+        return self.part.num_bytes >= limits.part_bytes or len(self.part.places) >= limits.part_rows
+
+    def _hand_over(self, writer: ThreadPoolExecutor, pending: Future[None] | None) -> Future[None]:
+        # At most one part is being written while the next is filled: that bounds the memory of a group.
+        if pending:
+            pending.result()
+        part, self.part = self.part, _Part(self.part.number + 1)
+        return writer.submit(self._write, part)
+
+    def _write(self, part: _Part) -> None:
+        name = part_name(self.group.name, part.number)
+        self._save(self.build.files(name), _files_table(part), "text")
+        self._save(self.build.provenance(name), pa.Table.from_pylist(part.places, schema=PROVENANCE), "none")
+        self._save(self.build.decisions("fetch", name), _decisions_table(part), "none")
+
+    def _save(self, path: Path, table: pa.Table, holds: str) -> None:
+        storage.write_parquet(path, table, {PLAN_KEY: self.plan.digest()})
+        self.outputs[self.build.relative(path)] = Output.of(path, holds)
+
+    def _finish(self) -> None:
+        source = next(source for source in self.inputs.config.sources if source.name == self.group.source)
+        rows = [
+            _repository_row(repository, self.group.kind, source, self.inputs.lock.date)
+            for repository in self.repositories
+        ]
+        self._save(self.build.repositories(self.group.name), pa.Table.from_pylist(rows, schema=REPOSITORIES), "none")
+        counts = {"reasons": self.counts, "failures": self.failures, "parts": self.part.number}
+        Manifest(self.plan.to_json(), self.outputs, counts).write(self.build.group_manifest(self.group.name))
+
+
+def _files_table(part: _Part) -> pa.Table:
+    return pa.table(
+        {
+            "content_id": part.ids,
+            "sha256": [hashlib.sha256(content).hexdigest() for content in part.contents],
+            "content": pa.array(part.contents, pa.large_binary()),
+            "num_bytes": [len(content) for content in part.contents],
+            "encoding": pa.array(part.encodings, pa.string()).dictionary_encode(),
+            "conversion": pa.array([""] * len(part.ids), pa.string()).dictionary_encode(),
+        }
+    ).cast(FILES)
+
+
+def _decisions_table(part: _Part) -> pa.Table:
+    return pa.table(
+        {
+            "content_id": [place["content_id"] for place in part.places],
+            "action": ["drop" if reason else "keep" for reason in part.reasons],
+            "reason": [reason.value if reason else None for reason in part.reasons],
+            "detail": part.details,
+        },
+        schema=pa.schema([pa.field(name, pa.string()) for name in FETCH_DECISIONS.names]),
+    ).cast(FETCH_DECISIONS)
+
+
+def _repository_row(repository: Repository, kind: str, source: AnySource, date: str) -> dict[str, Any]:
+    row = dataclasses.asdict(repository)
+    row |= {"source_kind": kind, "first_seen": date}
+    if source.license and not row["declared_license"]:
+        row |= {"declared_license": source.license, "declared_by": f"configuration of source {source.name}"}
+    if source.audience != "public":
+        row["audience"] = source.audience
+    return row

@@ -1,0 +1,80 @@
+"""Where things lie inside a build: the only module that spells its file names.
+
+build/<name>/sources.lock.json  files/  repositories/  provenance/  decisions/<stage>/  releases/<version>/
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack_data.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """The folder of one build."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, folder: Path) -> Build:
+        """Return an existing build; InputError when `folder` is none."""
+        build = cls(folder)
+        if not build.lock.exists():
+            raise InputError(
+                f"{folder} is no build: it has no {build.lock.name}; make one with: fairstack data build CONFIG"
+            )
+        return build
+
+    @property
+    def lock(self) -> Path:
+        """The lock of the sources."""
+        return self.folder / "sources.lock.json"
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration of the last run."""
+        return self.folder / "config.json"
+
+    @property
+    def cache(self) -> Path:
+        """Downloads and clones of units being read; empty when a build is complete."""
+        return self.folder / "cache"
+
+    def files(self, part: str) -> Path:
+        """The contents of a part."""
+        return self.folder / "files" / f"{part}.parquet"
+
+    def provenance(self, part: str) -> Path:
+        """The places of a part."""
+        return self.folder / "provenance" / f"{part}.parquet"
+
+    def repositories(self, group: str) -> Path:
+        """The repositories of a source group."""
+        return self.folder / "repositories" / f"{group}.parquet"
+
+    def decisions(self, stage: str, part: str) -> Path:
+        """The decisions of a stage about a part."""
+        return self.folder / "decisions" / stage / f"{part}.parquet"
+
+    def group_manifest(self, group: str) -> Path:
+        """Written last for a source group: all of its files, places and repositories are there."""
+        return self.folder / "files" / f"{group}.manifest.json"
+
+    def stage_manifest(self, stage: str) -> Path:
+        """Written last for a stage."""
+        return self.folder / "decisions" / stage / "manifest.json"
+
+    def release(self, version: str) -> Path:
+        """The folder of a release."""
+        return self.folder / "releases" / version
+
+    def relative(self, path: Path) -> str:
+        """Return a path inside the build as manifests spell it."""
+        return path.relative_to(self.folder).as_posix()
+
+
+def part_name(group: str, number: int) -> str:
+    """Return the name of a part: parts are numbered inside their source group."""
+    return f"{group}-{number:05d}"
