@@ -1,0 +1,114 @@
+"""Compiled tables of names, phrases and texts, loaded once and lazily.
+
+Reads tables/spdx_licenses.json.xz and tables/license_phrases.toml; gives three programs for the automaton:
+texts (licences, exceptions, notices), names (identifiers, names, titles and other names of licences), and
+phrases (what may stand around texts). In phrases a licence's name is one word, as gaps.py folds it.
+Loading takes about half a second and is done by the first text that is looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+from stack_data.licenses.templates import Program, Template, compile_templates, leading
+from stack_data.licenses.tokens import Spelling, make_spelling
+
+NAME_WORD, BARE_WORD, LINE_WORD = "zzname", "zzbare", "zzline"  # no language has these words
+_PLACEHOLDERS = {"{name}": NAME_WORD, "{line}": LINE_WORD}
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A program and, by template number, what it was compiled from."""
+
+    program: Program
+    templates: tuple[Template, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Everything recognition needs."""
+
+    spelling: Spelling
+    texts: Library
+    names: Library
+    phrases: Library
+
+
+@lru_cache(maxsize=1)
+def tables() -> Tables:
+    """Load and compile the tables."""
+    spdx = _read_xz("spdx_licenses.json.xz")
+    words = tomllib.loads(_folder().joinpath("license_phrases.toml").read_text("utf-8"))
+    equal = {word.replace("-", ""): word.replace("-", " ") for word in spdx["compounds"]} | words["equal"]
+    spelling = make_spelling(equal, set(words["operative"].split()))
+    parts = (list(_texts(spdx)), list(_names(spdx, words)), list(_phrases(words["phrases"])))
+    return Tables(spelling, *(Library(compile_templates(part, spelling), tuple(part)) for part in parts))
+
+
+def _folder() -> Any:
+    return resources.files("stack_data").joinpath("tables")
+
+
+def _read_xz(name: str) -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(lzma.decompress(_folder().joinpath(name).read_bytes()))
+    return table
+
+
+def _texts(spdx: dict[str, Any]) -> Iterator[Template]:
+    for entry in (*spdx["licenses"], *spdx["exceptions"]):
+        if sum(len(node) for node in entry["template"] if isinstance(node, str)) < 60:
+            continue  # a mere title ("any-OSI") recognises nothing
+        yield Template((entry["id"],), entry["kind"], entry["template"])
+        if "notice" in entry:
+            yield Template((entry["id"],), "notice", entry["notice"])
+
+
+def _names(spdx: dict[str, Any], words: dict[str, Any]) -> Iterator[Template]:
+    """Yield identifiers, names and titles; those of one short word are `bare`, the rest `name`."""
+    seen: set[str] = set()
+    for kind, table in (("name", words["names"]), ("bare", words["bare"])):
+        for identifier, aliases in table.items():
+            for alias in aliases:
+                seen.add(alias)
+                yield Template((identifier,), kind, [alias])
+    for entry in spdx["licenses"]:
+        for alias in (entry["id"], entry["name"], *leading(entry["template"])):
+            folded = re.sub(r"\s+", " ", alias).strip().lower()
+            if folded not in seen:
+                seen.add(folded)
+                single = len(re.findall(r"\w+", alias)) == 1
+                yield Template((entry["id"],), "bare" if single else "name", [alias])
+
+
+def _phrases(phrases: dict[str, list[str]]) -> Iterator[Template]:
+    for kind, lines in phrases.items():
+        for line in lines:
+            yield Template((), kind, list(parse_phrase(line)))
+
+
+def parse_phrase(line: str) -> Iterator[Any]:
+    """Yield the nodes of a phrase: alternatives in parentheses, placeholders as words of their own."""
+    for piece in re.split(r"(\([^)]*\)|\{\w+\})", line):
+        if piece.startswith("("):
+            yield ["|", "", [_fill(choice) for choice in piece[1:-1].split("|")]]
+        elif piece == "{bare}":
+            yield ["|", "", [NAME_WORD, BARE_WORD]]
+        elif piece.strip():
+            yield _PLACEHOLDERS.get(piece, piece)
+
+
+def _fill(choice: str) -> str:
+    for placeholder, word in _PLACEHOLDERS.items():
+        choice = choice.replace(placeholder, word)
+    return choice
+
+
