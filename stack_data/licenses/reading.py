@@ -1,0 +1,66 @@
+"""From an evidence file to its evidence: licence files, notices, manifests, READMEs, and curations over them.
+
+Pure functions of path and text. A NOTICE informs and a README may quote, so what is not understood in them is no
+evidence; what is known in them is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from stack_data.licenses.curations import Curation, text_key
+from stack_data.licenses.evidence import Evidence
+from stack_data.licenses.files import Kind
+from stack_data.licenses.metadata import declared
+from stack_data.licenses.notices import field_expression, notice_in
+from stack_data.licenses.texts import find_texts, looks_like_license_text
+
+RULE_VERSION = 1
+
+_HEADING = re.compile(
+    r"^(?:#{1,6}[ \t]*(?P<a>.*?licen[cs](?:e|ing).*?)#*[ \t]*$|(?P<b>[^\n]*licen[cs](?:e|ing)[^\n]*)\n[=~\-^*\"'#+]{3,}[ \t]*$)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_NEXT_HEADING = re.compile(r"^(?:#{1,6}[ \t]+\S|[^\n]+\n[=~\-^*\"'#+]{3,}[ \t]*$)", re.MULTILINE)
+_SECTION_CHARS = 3000
+
+
+def evidence_of(path: str, text: str, kind: Kind, curations: Mapping[str, Curation]) -> list[Evidence]:
+    """Return what one evidence file says."""
+    if kind == "manifest":
+        return declared(path, text)
+    if kind == "readme":
+        return list(_readme(path, text))
+    curated = curations.get(text_key(text)) if curations else None
+    if curated:
+        detail = f"{curated.person}, {curated.date}: {curated.reason[:80]}"
+        return [Evidence(path, 0, len(text), "curation", curated.license, 1.0, detail)]
+    found = list(find_texts(text, path).evidence)
+    if kind == "notice":
+        return [one for one in found if one.expression]
+    return found or [_unreadable(path, text)]
+
+
+def _unreadable(path: str, text: str) -> Evidence:
+    words = len(text.split())
+    return Evidence(path, 0, len(text), "text", None, 0.0, f"{words} words, none of which is a known licence")
+
+
+def _readme(path: str, text: str) -> list[Evidence]:
+    """Return the known licences that a README's licence section names."""
+    found: list[Evidence] = []
+    for heading in _HEADING.finditer(text):
+        following = _NEXT_HEADING.search(text, heading.end())
+        end = min(following.start() if following else len(text), heading.end() + _SECTION_CHARS)
+        section = text[heading.end() : end]
+        if looks_like_license_text(section):
+            known = [one for one in find_texts(section, path).evidence if one.expression]
+            found += [replace(one, start=one.start + heading.end(), end=one.end + heading.end()) for one in known]
+        if not found:
+            first = section.strip().split("\n\n")[0].strip()
+            notice = notice_in(section) or field_expression(first)
+            if notice and notice.expression:
+                found.append(Evidence(path, heading.end(), end, "reference", notice.expression, 0.8))
+    return found

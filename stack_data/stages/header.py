@@ -1,0 +1,52 @@
+"""The header stage: what each content says about its own licence. Decisions aligned with files/.
+
+A content is dropped here by nothing alone: the licence stage joins this with the tree. `expression` is the AND of
+what is known, `evidence` the JSON list of findings (null where the content says nothing).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from stack_data.licenses import expressions
+from stack_data.licenses.evidence import Evidence
+from stack_data.licenses.headers import RULE_VERSION as HEADER_RULES
+from stack_data.licenses.headers import evidence_in, speaking_rows
+from stack_data.licenses.notices import RULE_VERSION as NOTICE_RULES
+from stack_data.records import HEADER_DECISIONS
+from stack_data.stages.decisions import decision_columns
+
+RULE_VERSION = HEADER_RULES * 1000 + NOTICE_RULES
+
+
+def decide(ids: pa.ChunkedArray, texts: pa.LargeStringArray) -> pa.Table:
+    """Return the decisions about a part: ids string[N], texts large_string[N]."""
+    count = len(texts)
+    found: list[str | None] = [None] * count
+    known: list[str | None] = [None] * count
+    for row in speaking_rows(texts):
+        evidence = evidence_in(texts[row].as_py())
+        if evidence:
+            found[row] = to_json(evidence)
+            known[row] = expressions.all_of([one.expression for one in evidence if one.expression])
+    columns = decision_columns(ids, np.full(count, -1), [], pa.nulls(count, pa.string()))
+    columns["expression"] = pa.array(known, pa.string())
+    columns["evidence"] = pa.array(found, pa.string())
+    return pa.table(columns).cast(HEADER_DECISIONS)
+
+
+def to_json(evidence: Sequence[Evidence]) -> str:
+    """Return evidence as stored: a JSON list."""
+    return json.dumps([one.to_json() for one in evidence], ensure_ascii=False, separators=(",", ":"))
+
+
+def from_json(stored: str) -> tuple[Evidence, ...]:
+    """Return stored evidence."""
+    return tuple(
+        Evidence(**(one | {"path": one.get("path", ""), "files": tuple(one.get("files", ()))}))
+        for one in json.loads(stored)
+    )

@@ -1,0 +1,23 @@
+"""The data tables: compressed JSON files made by the scripts dev/regenerate_*.py, and TOML files kept by hand.
+
+Every table states its origin, version and licence under the key `about`. Tables are read when first needed.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import lzma
+import tomllib
+from importlib import resources
+from typing import Any
+
+
+def load_table(name: str) -> Any:
+    """Return the JSON value of `<name>.json.xz` or `.json.gz`, or the table of `<name>.toml`."""
+    folder = resources.files(__name__)
+    for suffix, opener in ((".json.xz", lzma.decompress), (".json.gz", gzip.decompress)):
+        path = folder / f"{name}{suffix}"
+        if path.is_file():
+            return json.loads(opener(path.read_bytes()))
+    return tomllib.loads((folder / f"{name}.toml").read_text(encoding="utf-8"))
