@@ -83,9 +83,9 @@ def leading_comment(text: str) -> str:
 def _of_block(block: str) -> tuple[Evidence, ...]:
     if re.search(SPEAKS[4:], block, re.IGNORECASE) is None:
         return ()
-    texts = find_header_texts(block)
-    if texts:
-        return tuple(texts)
+    texts = find_header_texts(block).evidence
+    if any(one.expression and one.method in ("text", "notice") for one in texts):
+        return texts
     notice = notice_in(block)
     if notice is None:
         return ()

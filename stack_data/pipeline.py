@@ -1,0 +1,208 @@
+"""The build: which steps run, in which order, over which parts; resuming, skipping and refusing.
+
+fetch -> exact -> header -> license -> language -> release. A step whose manifest has the present plan is skipped;
+a part whose file carries the present plan is inherited, so a killed step goes on where it stopped; outputs of other
+rules are refused with the flag that makes them anew. Parts run on threads: the work is Arrow, RE2, hashing and
+compression, which release the GIL, and every output depends on its part's inputs alone, never on who made it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from stack_data import lock as locks
+from stack_data import manifest, storage
+from stack_data.config import BuildConfig
+from stack_data.fetch import FetchInputs, Reader, fetch_group
+from stack_data.layout import Build
+from stack_data.lock import Lock, Resolver
+from stack_data.manifest import PLAN_KEY, Manifest, Output, Plan
+from stack_data.progress import Progress, Silent
+
+log = logging.getLogger(__name__)
+
+STEPS = ("fetch", "exact", "header", "license", "language", "release")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a build: what the steps share. `order`: source groups in order with their number of parts."""
+
+    build: Build
+    config: BuildConfig
+    lock: Lock
+    workers: int
+    progress: Progress
+    secrets: Mapping[str, str]
+    config_folder: Path
+
+    def parts(self) -> list[tuple[str, str]]:
+        """Return (group, part) of every part, in order."""
+        from stack_data.layout import part_name
+
+        return [
+            (group.name, part_name(group.name, number))
+            for group in self.lock.groups
+            for number in range(self.num_parts(group.name))
+        ]
+
+    def num_parts(self, group: str) -> int:
+        """Return how many parts a fetched group has."""
+        return int(manifest.read(self.build.group_manifest(group)).counts["parts"])
+
+    def each(self, work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+        """Apply `work` to each item on the run's threads; results in order, the first error raised."""
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="stage") as pool:
+            return list(pool.map(work, items))
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult:
+    """What a build did. `failures`: source or unit key -> why it is missing."""
+
+    build: Build
+    failures: dict[str, str]
+
+
+def start(
+    config: BuildConfig, config_folder: Path, folder: Path, *, resolver: Resolver, secrets: Mapping[str, str],
+    today: str, anew: str | None = None, progress: Progress | None = None,
+) -> Run:  # fmt: skip
+    """Resolve the sources of a build and return the run; nothing is read yet."""
+    build = Build(folder)
+    if anew:
+        remove_from(build, anew)
+    if folder.exists():
+        storage.remove_temporaries(folder)
+    lock = locks.resolve(build, config, resolver, today)
+    storage.write_json(build.config, config.resolved())
+    workers = config.run.workers or os.cpu_count() or 1
+    return Run(build, config, lock, workers, progress or Silent(), secrets, config_folder)
+
+
+def remove_from(build: Build, step: str) -> None:
+    """Delete the outputs of a step and of all that follow from it, so that they are made anew."""
+    for name in STEPS[STEPS.index(step) :]:
+        if name == "fetch":
+            for folder in ("files", "provenance", "repositories", "cache", "decisions"):
+                shutil.rmtree(build.folder / folder, ignore_errors=True)
+            build.lock.unlink(missing_ok=True)
+        else:
+            shutil.rmtree(build.stage_manifest(name).parent, ignore_errors=True)
+
+
+def fetch(run: Run, read: Reader) -> dict[str, str]:
+    """Run the fetch step; return the failures by unit, those of the lock included."""
+    run.progress.begin("fetch", None)
+    inputs = FetchInputs(run.build, run.config, run.lock, run.config_folder, run.secrets, read, run.progress.advance)
+    results = run.each(lambda group: fetch_group(group, inputs), run.lock.groups)
+    shutil.rmtree(run.build.cache, ignore_errors=True)
+    failures = dict(run.lock.failures)
+    for result in results:
+        failures |= result
+    run.progress.end()
+    return failures
+
+
+@dataclass(frozen=True, slots=True)
+class PartStage:
+    """A stage whose decisions about a part depend on inputs that can be listed beforehand.
+
+    inputs  files a part's decisions depend on
+    decide  makes the table of one part
+    """
+
+    name: str
+    rules: Mapping[str, int]
+    config: Mapping[str, Any]
+    inputs: Callable[[str, str], list[Path]]
+    decide: Callable[[str, str], pa.Table]
+
+
+def run_part_stage(run: Run, stage: PartStage) -> None:
+    """Bring the decisions of a stage up to date, part by part."""
+    build, parts = run.build, run.parts()
+    hashes = _known_hashes(run)
+    plan = Plan(
+        kind=f"decisions/{stage.name}",
+        inputs={name: hashes[name] for group, part in parts for name in map(build.relative, stage.inputs(group, part))},
+        config=stage.config, rules=stage.rules,
+    )  # fmt: skip
+    if _is_done(run, stage.name, plan):
+        return
+    run.progress.begin(stage.name, len(parts))
+
+    def one(place: tuple[str, str]) -> tuple[str, Output, dict[str, int]]:
+        group, part = place
+        path = build.decisions(stage.name, part)
+        inputs = {name: hashes[name] for name in map(build.relative, stage.inputs(group, part))}
+        digest = Plan(kind=plan.kind, inputs=inputs, config=stage.config, rules=stage.rules).digest()
+        if (storage.read_metadata(path) or {}).get(PLAN_KEY) != digest:
+            storage.write_parquet(path, stage.decide(group, part), {PLAN_KEY: digest})
+        run.progress.advance(1, 0)
+        return build.relative(path), Output.of(path, "none"), count_reasons(path)
+
+    results = run.each(one, parts)
+    finish_stage(run, stage.name, plan, results)
+    run.progress.end()
+
+
+def _is_done(run: Run, name: str, plan: Plan) -> bool:
+    path = run.build.stage_manifest(name)
+    old = manifest.read_if_present(path)
+    if old is None:
+        return False
+    manifest.refuse_other_rules(path, old.plan, plan, name)
+    return dict(old.plan) == plan.to_json()
+
+
+def finish_stage(run: Run, name: str, plan: Plan, results: Iterable[tuple[str, Output, Mapping[str, int]]]) -> None:
+    """Write a stage's manifest and delete files of parts that no longer exist."""
+    outputs: dict[str, Output] = {}
+    counts: dict[str, int] = {}
+    for path, output, reasons in results:
+        outputs[path] = output
+        for reason, count in reasons.items():
+            counts[reason] = counts.get(reason, 0) + count
+    Manifest(plan.to_json(), outputs, {"reasons": counts}).write(run.build.stage_manifest(name))
+    for file in run.build.stage_manifest(name).parent.glob("*.parquet"):
+        if run.build.relative(file) not in outputs:
+            file.unlink()
+
+
+def count_reasons(path: Path) -> dict[str, int]:
+    """Return how many rows of a decision file have each reason ("" for kept ones)."""
+    column = storage.read_parquet(path, ["reason"])["reason"].cast(pa.string())
+    return {row["values"] or "": row["counts"] for row in column.value_counts().to_pylist()}
+
+
+def _known_hashes(run: Run) -> dict[str, str]:
+    """Return the SHA-256 of every file that a manifest of this build lists."""
+    known: dict[str, str] = {}
+    for group in run.lock.groups:
+        outputs = manifest.read(run.build.group_manifest(group.name)).outputs
+        known |= {name: output.sha256 for name, output in outputs.items()}
+    for step in STEPS[1:-1]:
+        listed = manifest.read_if_present(run.build.stage_manifest(step))
+        if listed:
+            known |= {name: output.sha256 for name, output in listed.outputs.items()}
+    return known
+
+
+def known_hashes(run: Run) -> dict[str, str]:
+    """Return the SHA-256 of every file that a manifest of this build lists, by path inside the build."""
+    return _known_hashes(run)
+
+
+def is_done(run: Run, name: str, plan: Plan) -> bool:
+    """Return whether a stage's manifest has this plan; StaleBuildError when its rules or config differ."""
+    return _is_done(run, name, plan)
