@@ -53,11 +53,13 @@ class Match:
     end: int
 
 
-def longest(trials: automaton.Trials) -> list[Match]:
-    """Return the accepted matches that do not overlap, longer ones first chosen, in order of the text."""
+def longest(trials: automaton.Trials, rank: NDArray[np.int32] | None = None) -> list[Match]:
+    """Return accepted matches that do not overlap, in order of the text: longer ones chosen first, then by rank."""
     accepted = np.flatnonzero(trials.end >= 0)
     lengths = trials.end[accepted] - trials.begin[accepted]
-    order = accepted[np.lexsort((trials.template[accepted], trials.begin[accepted], -lengths))]
+    templates = trials.template[accepted]
+    preferred = templates if rank is None else rank[templates]
+    order = accepted[np.lexsort((preferred, trials.begin[accepted], -lengths))]
     chosen: list[Match] = []
     taken: list[tuple[int, int]] = []
     for trial in order:
@@ -107,14 +109,26 @@ def _fold(text: str, words: Words, names: list[Match], library: Library) -> tupl
     breaks |= barrier
     total = len(kept) + int(breaks.sum()) + 1
     place = np.arange(len(kept)) + np.cumsum(breaks)
-    out = Words(np.full(total, _LINE), np.zeros(total, np.int32), np.zeros(total, np.int32), np.full(total, LINE_END, np.uint8))
-    out.hash[place], out.start[place], out.end[place], out.flags[place] = hashes[kept], starts[kept], ends[kept], flags[kept]
+    out = Words(
+        np.full(total, _LINE),
+        np.zeros(total, np.int32),
+        np.zeros(total, np.int32),
+        np.full(total, LINE_END, np.uint8),
+    )
+    out.hash[place], out.start[place], out.end[place], out.flags[place] = (
+        hashes[kept],
+        starts[kept],
+        ends[kept],
+        flags[kept],
+    )
     folded_origin = np.full(total, -1, np.int32)
     folded_origin[place] = origin[kept]
     return out, folded_origin
 
 
-def _line_breaks(text: str, starts: NDArray[np.int32], ends: NDArray[np.int32], kept: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _line_breaks(
+    text: str, starts: NDArray[np.int32], ends: NDArray[np.int32], kept: NDArray[np.intp]
+) -> NDArray[np.bool_]:
     """Tell for each kept word whether a line ends between the kept word before and it; true for the first."""
     breaks = np.zeros(len(kept), bool)
     previous = 0

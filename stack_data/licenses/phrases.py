@@ -8,6 +8,7 @@ Loading takes about half a second and is done by the first text that is looked a
 
 from __future__ import annotations
 
+import gzip
 import json
 import lzma
 import re
@@ -18,10 +19,14 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stack_data.licenses.templates import Program, Template, compile_templates, leading
 from stack_data.licenses.tokens import Spelling, make_spelling
 
 NAME_WORD, BARE_WORD, LINE_WORD = "zzname", "zzbare", "zzline"  # no language has these words
+_LONGEST_TITLE = 14  # words; longer parts before a licence are its preamble
 _PLACEHOLDERS = {"{name}": NAME_WORD, "{line}": LINE_WORD}
 
 
@@ -31,16 +36,18 @@ class Library:
 
     program: Program
     templates: tuple[Template, ...]
+    rank: NDArray[np.int32]  # which template is named when several match the same words; lowest wins
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Everything recognition needs."""
+    """Everything recognition needs; `permissive` holds the identifiers of all Blue Oak tiers."""
 
     spelling: Spelling
     texts: Library
     names: Library
     phrases: Library
+    permissive: frozenset[str]
 
 
 @lru_cache(maxsize=1)
@@ -51,7 +58,29 @@ def tables() -> Tables:
     equal = {word.replace("-", ""): word.replace("-", " ") for word in spdx["compounds"]} | words["equal"]
     spelling = make_spelling(equal, set(words["operative"].split()))
     parts = (list(_texts(spdx)), list(_names(spdx, words)), list(_phrases(words["phrases"])))
-    return Tables(spelling, *(Library(compile_templates(part, spelling), tuple(part)) for part in parts))
+    tiers = json.loads(gzip.decompress(_folder().joinpath("blueoak_v15.json.gz").read_bytes()))["tiers"]
+    permissive = frozenset(identifier for tier in tiers for identifier in tier["ids"])
+    deprecated = {entry["id"] for entry in spdx["licenses"] if entry["deprecated"]}
+    ranks = [[_rank(t, permissive, deprecated) for t in part] for part in parts]
+    libraries = [
+        Library(compile_templates(part, spelling), tuple(part), _places(rank))
+        for part, rank in zip(parts, ranks, strict=True)
+    ]
+    return Tables(spelling, *libraries, permissive)
+
+
+def _places(keys: list[tuple[bool, bool, bool, str]]) -> NDArray[np.int32]:
+    places = np.empty(len(keys), np.int32)
+    places[sorted(range(len(keys)), key=lambda at: keys[at])] = np.arange(len(keys), dtype=np.int32)
+    return places
+
+
+def _rank(
+    template: Template, permissive: frozenset[str], deprecated: set[str]
+) -> tuple[bool, bool, bool, str]:
+    """Order templates that match the same words: the stricter verdict, then current, `-only`, and the alphabet."""
+    name = template.ids[0] if template.ids else ""
+    return (name in permissive, name in deprecated, name.endswith(("-or-later", "-RFN", "-no-RFN")), name)
 
 
 def _folder() -> Any:
@@ -70,6 +99,9 @@ def _texts(spdx: dict[str, Any]) -> Iterator[Template]:
         yield Template((entry["id"],), entry["kind"], entry["template"])
         if "notice" in entry:
             yield Template((entry["id"],), "notice", entry["notice"])
+        for part in leading(entry["template"]):
+            if len(part.split()) > _LONGEST_TITLE:
+                yield Template((entry["id"],), "preamble", [part])
 
 
 def _names(spdx: dict[str, Any], words: dict[str, Any]) -> Iterator[Template]:
@@ -81,12 +113,17 @@ def _names(spdx: dict[str, Any], words: dict[str, Any]) -> Iterator[Template]:
                 seen.add(alias)
                 yield Template((identifier,), kind, [alias])
     for entry in spdx["licenses"]:
-        for alias in (entry["id"], entry["name"], *leading(entry["template"])):
+        titles = [part for part in leading(entry["template"]) if _is_title(part)]
+        for alias in (entry["id"], entry["name"], *titles):
             folded = re.sub(r"\s+", " ", alias).strip().lower()
             if folded not in seen:
                 seen.add(folded)
                 single = len(re.findall(r"\w+", alias)) == 1
                 yield Template((entry["id"],), "bare" if single else "name", [alias])
+
+
+def _is_title(part: str) -> bool:
+    return 1 < len(part.split()) <= _LONGEST_TITLE and re.search(r"licen[sc]e|gpl", part, re.I) is not None
 
 
 def _phrases(phrases: dict[str, list[str]]) -> Iterator[Template]:
@@ -110,5 +147,3 @@ def _fill(choice: str) -> str:
     for placeholder, word in _PLACEHOLDERS.items():
         choice = choice.replace(placeholder, word)
     return choice
-
-

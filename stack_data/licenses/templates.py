@@ -29,7 +29,9 @@ WORD, MAYBE, SPLIT, JUMP, SLOT, ACCEPT = range(6)
 ENTRY_WORDS = 3
 TEXT_KINDS = frozenset({"license", "exception", "notice"})
 ELLIPSIS = "\u2026"
-LINE = word_hash("zzline")  # stands for a line end between words; may be left out when a phrase does not ask for it
+LINE = word_hash(
+    "zzline"
+)  # stands for a line end between words; may be left out when a phrase does not ask for it
 _CHOICE_SLOT = 40  # most words in the open part of a choice
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
@@ -135,7 +137,9 @@ def compile_templates(templates: Sequence[Template], spelling: Spelling) -> Prog
         compiler.nodes(body)
         compiler.emit(ACCEPT)
     begins.append(compiler.size)
-    op, argument, target = (np.concatenate(part) for part in (compiler.op, compiler.argument, compiler.target))
+    op, argument, target = (
+        np.concatenate(part) for part in (compiler.op, compiler.argument, compiler.target)
+    )
     for number, begin in enumerate(begins[:-1]):
         entries.extend((key, number) for key in sorted(_entry_keys(op, argument, target, begin)))
     return Program(
@@ -177,7 +181,12 @@ def trim(nodes: list[Node]) -> list[Node]:
     first = next((at for at, node in enumerate(nodes) if isinstance(node, str) and _has_word(node)), None)
     if first is None:
         first = next((at for at, node in enumerate(nodes) if not isinstance(node, str) and node[0] == "|"), 0)
-    if first and not isinstance(nodes[first - 1], str) and nodes[first - 1][0] == "|" and [""] not in nodes[first - 1][2]:
+    if (
+        first
+        and not isinstance(nodes[first - 1], str)
+        and nodes[first - 1][0] == "|"
+        and [""] not in nodes[first - 1][2]
+    ):
         first -= 1
     nodes = nodes[first:]
     while nodes and not isinstance(nodes[-1], str):
@@ -213,7 +222,9 @@ def leading(nodes: Sequence[Node]) -> list[str]:
 
 def plain(nodes: Sequence[Node]) -> str:
     """Return the text of nodes with every variable part as in the original."""
-    pieces = [node if isinstance(node, str) else plain(node[1]) if node[0] == "?" else node[1] for node in nodes]
+    pieces = [
+        node if isinstance(node, str) else plain(node[1]) if node[0] == "?" else node[1] for node in nodes
+    ]
     return " ".join(pieces)
 
 
@@ -238,7 +249,9 @@ def _tokenize_all(bodies: Sequence[Sequence[Node]], spelling: Spelling) -> dict[
     bounds = np.searchsorted(words.start, starts)
     found = {}
     for text, begin, end in zip(strings, bounds[:-1], bounds[1:], strict=True):
-        found[id(text)] = Words(words.hash[begin:end], words.start[begin:end], words.end[begin:end], words.flags[begin:end])
+        found[id(text)] = Words(
+            words.hash[begin:end], words.start[begin:end], words.end[begin:end], words.flags[begin:end]
+        )
     return found
 
 
@@ -247,7 +260,9 @@ def combine(key: int, word: int) -> int:
     return ((key ^ word) * int(_MULTIPLIER)) & ((1 << 64) - 1)
 
 
-def _entry_keys(op: NDArray[np.uint8], argument: NDArray[np.uint64], target: NDArray[np.int32], begin: int) -> set[int]:
+def _entry_keys(
+    op: NDArray[np.uint8], argument: NDArray[np.uint64], target: NDArray[np.int32], begin: int
+) -> set[int]:
     """Return the keys of all ways to begin a template, of three words or as many as come before a slot."""
     keys: set[int] = set()
     pending = [(begin, 0, 0)]
@@ -269,7 +284,9 @@ def _entry_keys(op: NDArray[np.uint8], argument: NDArray[np.uint64], target: NDA
     return keys
 
 
-def _entry_table(entries: list[tuple[int, int]]) -> tuple[NDArray[np.uint64], NDArray[np.int32], NDArray[np.int32]]:
+def _entry_table(
+    entries: list[tuple[int, int]],
+) -> tuple[NDArray[np.uint64], NDArray[np.int32], NDArray[np.int32]]:
     """Build the open-addressed table: key, CSR offsets (two per slot), template numbers."""
     by_key: dict[int, list[int]] = {}
     for key, number in entries:

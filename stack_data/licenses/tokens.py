@@ -8,7 +8,7 @@ HTML tags and entities, and comment words such as `dnl`, are blanked first witho
 
 Choice: hashes instead of a vocabulary, so that text and templates need no shared numbering. Two different
 words with one 64-bit hash would be taken as equal; at 10^5 distinct words that is a 3e-10 risk.
-Not covered: PDF ligatures, and letters outside the Basic Multilingual Plane count as separators.
+Not covered: PDF ligatures; letters outside the Basic Multilingual Plane count as separators.
 """
 
 from __future__ import annotations
@@ -82,6 +82,11 @@ def tokenize(text: str, spelling: Spelling) -> Words:
     codes = np.frombuffer(blank_markup(text).encode("utf-32-le", "surrogatepass"), np.uint32)
     return Words(*_tokenize(codes, _folds(), spelling.keys, spelling.first, spelling.second, spelling.flags))
 
+
+# The guidelines make "copyright owner" and "copyright holder" equal; the only pair that needs its neighbour.
+_COPYRIGHT, _OWNER, _OWNERS, _HOLDER, _HOLDERS = (
+    np.uint64(word_hash(word)) for word in ("copyright", "owner", "owners", "holder", "holders")
+)
 
 _HTML = re.compile(
     r"</?(?:a|abbr|address|b|blockquote|body|br|center|code|dd|div|dl|dt|em|font|h[1-6]|head|header|hr|html|i"
@@ -162,6 +167,8 @@ def _tokenize(codes, folds, keys, first, second, key_flags):  # type: ignore[no-
                 flag |= key_flags[slot]
                 break
             slot = (slot + np.uint64(1)) & np.uint64(len(keys) - 1)
+        if (value == _OWNER or value == _OWNERS) and count > 0 and hashes[count - 1] == _COPYRIGHT:
+            value = _HOLDER if value == _OWNER else _HOLDERS
         hashes[count] = value
         starts[count] = begin
         ends[count] = position
@@ -212,7 +219,12 @@ def _after_break(codes, folds, position):  # type: ignore[no-untyped-def]
             if broken:
                 return -1
             broken = True
-        elif code == 32 or code == 9 or code == 13 or (broken and (code == 42 or code == 35 or code == 47 or code == 59)):
+        elif (
+            code == 32
+            or code == 9
+            or code == 13
+            or (broken and (code == 42 or code == 35 or code == 47 or code == 59))
+        ):
             pass
         else:
             break
@@ -228,7 +240,13 @@ def _starts_url(codes, begin, end):  # type: ignore[no-untyped-def]
     size = len(codes)
     if end + 2 < size and codes[end] == 58 and codes[end + 1] == 47 and codes[end + 2] == 47:
         return True
-    return end - begin == 3 and end < size and codes[end] == 46 and (codes[begin] | 32) == 119 and (codes[end - 1] | 32) == 119
+    return (
+        end - begin == 3
+        and end < size
+        and codes[end] == 46
+        and (codes[begin] | 32) == 119
+        and (codes[end - 1] | 32) == 119
+    )
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
