@@ -6,31 +6,54 @@ stages/, licenses/ and languages/; how steps are resumed is in pipeline.py.
 
 from __future__ import annotations
 
+import datetime
 import functools
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from stack_data import storage
-from stack_data.errors import ConfigError
-from stack_data.layout import part_name
+from stack_data.config import BuildConfig, load_resolved
+from stack_data.errors import ConfigError, InputError
+from stack_data.fold import Fold, fold
+from stack_data.layout import Build, part_name
 from stack_data.licenses import curations as curation_files
-from stack_data.licenses.policy import policy_of
+from stack_data.licenses.policy import Policy, policy_of
+from stack_data.lock import read as read_lock
 from stack_data.manifest import PLAN_KEY, Output, Plan
 from stack_data.pipeline import (
-    PartStage, Run, count_reasons, finish_stage, is_done, known_hashes, run_part_stage,
-)  # fmt: skip
+    STEPS,
+    PartStage,
+    Run,
+    count_reasons,
+    fetch,
+    finish_stage,
+    is_done,
+    known_hashes,
+    run_part_stage,
+    start,
+)
+from stack_data.progress import Progress, Silent
+from stack_data.release.release import release
+from stack_data.report.facts import report_facts
+from stack_data.report.page import report_page
+from stack_data.report.text import report_text
+from stack_data.sources import kinds
+from stack_data.sources.source import SourceContext
 from stack_data.stages import exact, header, language, license
 from stack_data.text import texts_of
 
 
-def check_config(run: Run) -> None:
+def check_config(config: BuildConfig, config_folder: Path) -> None:
     """Refuse configurations that only a stage can judge, before anything is read."""
-    policy_of(run.config.license)
-    language.check(run.config.language)
-    _curations(run)
+    policy_of(config.license)
+    language.check(config.language)
+    _curations(config, config_folder)
 
 
 def decide_all(run: Run) -> None:
@@ -127,7 +150,7 @@ def _take_texts(run: Run, part: str, rows: np.ndarray) -> pa.Array:  # type: ign
 def run_license(run: Run) -> None:
     """Bring decisions/license up to date, one source group at a time."""
     build, config = run.build, run.config.license
-    curations = _curations(run)
+    curations = _curations(run.config, run.config_folder)
     hashes = known_hashes(run)
     settings = config.model_dump(mode="json", exclude={"curations"}) | {
         "curations": {key: curation.license for key, curation in sorted(curations.items())}
@@ -159,7 +182,7 @@ def run_license(run: Run) -> None:
             _decide_group(run, group, names, policy, curations, digest)
         run.progress.advance(1, 0)
         outputs = [(build.relative(path), Output.of(path, "none"), count_reasons(path)) for path in paths[:-2]]
-        extra = [
+        extra: list[tuple[str, Output, dict[str, int]]] = [
             (build.relative(paths[-2]), Output.of(paths[-2], "none"), {}),
             (build.relative(paths[-1]), Output.of(paths[-1], "text"), {}),
         ]
@@ -170,7 +193,10 @@ def run_license(run: Run) -> None:
     run.progress.end()
 
 
-def _decide_group(run: Run, group: str, names: Sequence[str], policy, curations, digest: str) -> None:  # type: ignore[no-untyped-def]
+def _decide_group(
+    run: Run, group: str, names: Sequence[str], policy: Policy,
+    curations: Mapping[str, curation_files.Curation], digest: str,
+) -> None:  # fmt: skip
     build = run.build
     columns = ["content_id", "file_part", "file_row", "repository", "path", "license"]
     parts = [storage.read_parquet(build.provenance(name), columns) for name in names]
@@ -216,9 +242,100 @@ def _read_texts(run: Run, group: str, cells: Sequence[tuple[int, int]]) -> list[
     return [found[cell] for cell in cells]
 
 
-def _curations(run: Run) -> dict[str, curation_files.Curation]:
-    own = run.config.license.curations
-    path = run.config_folder / own if own else None
-    if path is not None and not path.exists():
-        raise ConfigError(f"license.curations: {path} does not exist")
-    return curation_files.load(path)
+def _curations(config: BuildConfig, config_folder: Path) -> dict[str, curation_files.Curation]:
+    own = config.license.curations
+    return curation_files.load(config_folder / own if own else None)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult:
+    """What a build came to. `failures`: source or unit -> why it is missing; `release`: its folder, None when empty."""
+
+    folder: Path
+    fold: Fold
+    failures: dict[str, str]
+    release: Path | None
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of the kept contents."""
+        return int(np.sum(self.fold.kept["num_bytes"].to_numpy()))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as plain JSON values."""
+        return {
+            "build": str(self.folder), "release": str(self.release) if self.release else None,
+            "entries": self.fold.num_entries, "kept": self.fold.kept.num_rows, "kept_bytes": self.kept_bytes,
+            "failures": self.failures,
+            "attrition": [
+                {"stage": one.stage, "reason": one.reason, "files": one.num_files, "bytes": one.num_bytes}
+                for one in self.fold.attrition
+            ],
+        }  # fmt: skip
+
+
+def build(
+    config: BuildConfig, config_folder: Path, anew: str | None = None, progress: Progress | None = None
+) -> BuildResult:
+    """Run every step of a build: fetch, decide, fold, report and release. Steps that are done are skipped.
+
+    Raises ConfigError, StaleBuildError or StorageError; a source that cannot be read is in the result's failures.
+    """
+    if anew is not None and anew not in STEPS[:-1]:
+        raise ConfigError(f"--anew {anew!r} is no step; there are: {', '.join(STEPS[:-1])}")
+    run = _start(config, config_folder, Path(config.run.builds) / config.name, anew, progress)
+    failures = fetch(run, kinds.read)
+    decide_all(run)
+    joined = fold(run.build, config, run.parts())
+    write_report(run, joined)
+    released = release(run, joined) if joined.kept.num_rows else None
+    run.progress.close()
+    return BuildResult(run.build.folder, joined, failures, released)
+
+
+def _start(config: BuildConfig, config_folder: Path, folder: Path, anew: str | None, progress: Progress | None) -> Run:
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    context = SourceContext(folder / "cache", config_folder, config.limits, today, os.environ)
+    storage.make_folder(folder)
+    check_config(config, config_folder)
+    return start(
+        config, config_folder, folder, resolver=lambda source: kinds.resolve(source, context), secrets=os.environ,
+        today=today, anew=anew, progress=progress,
+    )  # fmt: skip
+
+
+def _reopen(folder: Path, overrides: Sequence[str] = (), progress: Progress | None = None) -> Run:
+    """Open a finished build with the configuration it was made with; InputError when it is not finished."""
+    opened = Build.open(folder)
+    config = load_resolved(opened.config, overrides)
+    run = Run(opened, config, read_lock(opened), os.cpu_count() or 1, progress or Silent(), {}, folder)
+    missing = [step for step in STEPS[1:-1] if not opened.stage_manifest(step).exists()]
+    if missing:
+        raise InputError(f"{folder} is not finished ({missing[0]} is missing); run fairstack data build again")
+    return run
+
+
+def release_of(folder: Path, overrides: Sequence[str], progress: Progress | None = None) -> tuple[Path, int]:
+    """Make a release of a finished build; return its folder and number of files."""
+    run = _reopen(folder, overrides, progress)
+    joined = fold(run.build, run.config, run.parts())
+    made = release(run, joined)
+    run.progress.close()
+    return made, joined.kept.num_rows
+
+
+def report_of(folder: Path) -> tuple[str, Path, Fold]:
+    """Write the report of a finished build anew; return its text, the page and the fold."""
+    run = _reopen(folder)
+    joined = fold(run.build, run.config, run.parts())
+    text, page = write_report(run, joined)
+    return text, page, joined
+
+
+def write_report(run: Run, joined: Fold) -> tuple[str, Path]:
+    """Write report.txt and report.html; return the text and the page's path."""
+    facts = report_facts(run.build, joined, [group.name for group in run.lock.groups])
+    text, page = report_text(facts), run.build.folder / "report.html"
+    storage.write_text(run.build.folder / "report.txt", text + "\n")
+    storage.write_text(page, report_page(facts))
+    return text, page

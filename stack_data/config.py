@@ -8,6 +8,7 @@ Secrets are not configuration: they come from the environment alone.
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
 from collections.abc import Iterable
 from datetime import date as Date
@@ -16,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from stack_data.errors import ConfigError
+from stack_data.errors import ConfigError, InputError
 
 
 class Model(BaseModel):
@@ -333,6 +334,20 @@ def load(path: Path, overrides: Iterable[str] = ()) -> BuildConfig:
         raise ConfigError(f"{path}: {describe(error, BuildConfig)}") from None
 
 
+def load_resolved(path: Path, overrides: Iterable[str] = ()) -> BuildConfig:
+    """Read the resolved configuration that a build saved beside its outputs, with overrides applied."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    for override in overrides:
+        _override(table, override)
+    try:
+        return BuildConfig.model_validate(table)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {describe(error, BuildConfig)}") from None
+
+
 def _override(table: dict[str, Any], override: str) -> None:
     key, equals, value = override.partition("=")
     if not equals or not key:
@@ -353,7 +368,10 @@ def _override(table: dict[str, Any], override: str) -> None:
 def describe(error: ValidationError, model: type[BaseModel]) -> str:
     """Return the first complaints of a validation in words that say what to write instead."""
     complaints = []
-    for item in error.errors()[:3]:
+    errors = error.errors()
+    # "Too few items" follows from an item that was refused; the item's own complaint says it all.
+    errors = [item for item in errors if item["type"] != "too_short"] or errors
+    for item in errors[:3]:
         # pydantic puts the union's tag into the location; it is no key of the file.
         path = [str(step) for step in item["loc"] if step not in _KINDS]
         where = ".".join(path) or "the file"
@@ -365,7 +383,7 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
             complaints.append(f"{where!r} is missing")
         else:
             complaints.append(f"{where!r}: {item['msg'].removeprefix('Value error, ')} (seen: {item['input']!r:.80})")
-    more = error.error_count() - len(complaints)
+    more = len(errors) - len(complaints)
     return "; ".join(complaints) + (f"; and {more} more" if more > 0 else "")
 
 

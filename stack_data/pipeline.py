@@ -65,14 +65,6 @@ class Run:
             return list(pool.map(work, items))
 
 
-@dataclass(frozen=True, slots=True)
-class BuildResult:
-    """What a build did. `failures`: source or unit key -> why it is missing."""
-
-    build: Build
-    failures: dict[str, str]
-
-
 def start(
     config: BuildConfig, config_folder: Path, folder: Path, *, resolver: Resolver, secrets: Mapping[str, str],
     today: str, anew: str | None = None, progress: Progress | None = None,
@@ -131,13 +123,13 @@ class PartStage:
 def run_part_stage(run: Run, stage: PartStage) -> None:
     """Bring the decisions of a stage up to date, part by part."""
     build, parts = run.build, run.parts()
-    hashes = _known_hashes(run)
+    hashes = known_hashes(run)
     plan = Plan(
         kind=f"decisions/{stage.name}",
         inputs={name: hashes[name] for group, part in parts for name in map(build.relative, stage.inputs(group, part))},
         config=stage.config, rules=stage.rules,
     )  # fmt: skip
-    if _is_done(run, stage.name, plan):
+    if is_done(run, stage.name, plan):
         return
     run.progress.begin(stage.name, len(parts))
 
@@ -156,7 +148,8 @@ def run_part_stage(run: Run, stage: PartStage) -> None:
     run.progress.end()
 
 
-def _is_done(run: Run, name: str, plan: Plan) -> bool:
+def is_done(run: Run, name: str, plan: Plan) -> bool:
+    """Return whether a stage's manifest has this plan; StaleBuildError when its rules or config differ."""
     path = run.build.stage_manifest(name)
     old = manifest.read_if_present(path)
     if old is None:
@@ -185,8 +178,8 @@ def count_reasons(path: Path) -> dict[str, int]:
     return {row["values"] or "": row["counts"] for row in column.value_counts().to_pylist()}
 
 
-def _known_hashes(run: Run) -> dict[str, str]:
-    """Return the SHA-256 of every file that a manifest of this build lists."""
+def known_hashes(run: Run) -> dict[str, str]:
+    """Return the SHA-256 of every file that a manifest of this build lists, by path inside the build."""
     known: dict[str, str] = {}
     for group in run.lock.groups:
         outputs = manifest.read(run.build.group_manifest(group.name)).outputs
@@ -196,13 +189,3 @@ def _known_hashes(run: Run) -> dict[str, str]:
         if listed:
             known |= {name: output.sha256 for name, output in listed.outputs.items()}
     return known
-
-
-def known_hashes(run: Run) -> dict[str, str]:
-    """Return the SHA-256 of every file that a manifest of this build lists, by path inside the build."""
-    return _known_hashes(run)
-
-
-def is_done(run: Run, name: str, plan: Plan) -> bool:
-    """Return whether a stage's manifest has this plan; StaleBuildError when its rules or config differ."""
-    return _is_done(run, name, plan)

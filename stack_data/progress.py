@@ -18,6 +18,9 @@ class Progress(Protocol):
     def end(self) -> None:
         """The step is done."""
 
+    def close(self) -> None:
+        """All is done."""
+
 
 class Silent:
     """Shows nothing."""
@@ -29,6 +32,9 @@ class Silent:
         """Ignore."""
 
     def end(self) -> None:
+        """Ignore."""
+
+    def close(self) -> None:
         """Ignore."""
 
 

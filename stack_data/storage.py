@@ -31,19 +31,22 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path; when the block ends without error it becomes `path`, atomically and durably.
+def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
+    """Yield a temporary path; when the block ends without error it becomes `path`, atomically.
 
+    durable: flush it to the disk too; False for the many small files that a manifest's checksums guard.
     Raises StorageError when the disk refuses.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        if durable:
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
         temporary.rename(path)
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
     except OSError as error:
         raise refused(path, error) from error
     finally:
@@ -57,6 +60,14 @@ def refused(path: Path, error: OSError) -> StorageError:
     if error.errno in _FULL or "No space left" in str(error):
         return StorageError(f"the disk is full at {path}; what was finished before is kept: free space and run again")
     return StorageError(f"cannot write {path}: {error.strerror or error}")
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and those above it; StorageError when the disk refuses."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise refused(folder, error) from error
 
 
 def sync_folder(folder: Path) -> None:
@@ -74,10 +85,10 @@ def remove_temporaries(folder: Path) -> None:
         stray.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file atomically."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+def write_text(path: Path, text: str, durable: bool = True) -> None:
+    """Write a UTF-8 text file atomically; `durable` as for `replacing`."""
+    with replacing(path, durable) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="surrogatepass", newline="\n")
 
 
 def write_json(path: Path, value: Any) -> None:

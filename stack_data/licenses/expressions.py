@@ -116,6 +116,13 @@ def has_choice(expression: str) -> bool:
     return " OR " in (parse(expression) or "")
 
 
+@functools.lru_cache(1024)
+def is_exception(expression: str) -> bool:
+    """Return whether an expression is a bare exception id: words that only grant more than a licence they go with."""
+    tree = _tree(expression)
+    return tree is not None and bool(getattr(tree, "is_exception", False))
+
+
 def base_id(license_id: str) -> str:
     """Return an id without exception and version suffix: a licence's text is the same for -only and -or-later."""
     base = license_id.split(" WITH ")[0]

@@ -29,13 +29,19 @@ SPEAKS = (
     r"(?i)licen[cs]e|\bgpl|gpl\b|copying|public domain|proprietary|confidential|permission|"
     r"redistribut|trade secret|unpublished|distribute"
 )
-_DEEP = re.compile(
-    r"general\s+public\s+licen[cs]e|mozilla\s+public\s+licen[cs]e|eclipse\s+public\s+licen[cs]e|SPDX-License-Identifier|"
-    r"general[\s*#/;!%-]+public[\s*#/;!%-]+licen[cs]e|@licen[cs]e|__licen[cs]e__|MODULE_LICENSE|non-?commercial|"
-    r"^\W{0,6}licen[cs]e\s*:",
-    re.IGNORECASE | re.MULTILINE,
+# A second pass, over the texts that speak at all, finds those that may say something below their first comment.
+DEEP = (
+    r"(?i)general\s+public\s+licen[cs]e|general[\s*#/;!%-]+public[\s*#/;!%-]+licen[cs]e|mozilla\s+public\s+licen[cs]e|"
+    r"eclipse\s+public\s+licen[cs]e|spdx-license-identifier|@licen[cs]e|__licen[cs]e__|module_license|"
+    r"(?m)^[^\w\n]{0,6}licen[cs]e\s*:"
 )
-_TAG = re.compile(r"^(?P<before>.{0,80}?)SPDX-License-Identifier:[ \t]*(?P<value>[^\n\r]{1,300})", re.MULTILINE)
+_COPYLEFT = re.compile(
+    r"(?:general[\s*#/;!%-]+public|mozilla\s+public|eclipse\s+public)[\s*#/;!%-]+licen[cs]e", re.IGNORECASE
+)
+_TAG = "SPDX-License-Identifier:"
+_LINE = re.compile(r"[ \t]*[^\n\r]{0,300}")
+_SPEAKS = re.compile(SPEAKS)
+_FIELD_WORD = re.compile(r"licen[cs]e(?:__)?\b|MODULE_LICENSE", re.IGNORECASE)
 _TAG_END = re.compile(r"\s*(?:\*+/|-->|\*\)|-\}|#\}|%>|\?>|\"\"\"|'''|[\"'`;,]|\\n|\|\s*$).*$", re.DOTALL)
 _FIELD = re.compile(
     r"^[ \t]*(?:[/*#;%!\"'.<>-]{0,6}[ \t]*)?(?:__licen[cs]e__\s*=|@licen[cs]e\b:?|:licen[cs]e:|licen[cs]e\s*:{1,2}|"
@@ -54,17 +60,19 @@ _BLOCK = re.compile(
 _AROUND = 500
 
 
-def speaking_rows(texts: pa.LargeStringArray) -> list[int]:
-    """Return the rows whose text holds any word that header evidence could begin with."""
-    hits = pc.match_substring_regex(texts, SPEAKS)
-    return [int(row) for row in pc.indices_nonzero(hits.fill_null(False)).to_pylist()]
+def speaking_rows(texts: pa.LargeStringArray) -> list[tuple[int, bool]]:
+    """Return the rows whose text may say something about a licence, and whether below its first comment too."""
+    speaks = pc.match_substring_regex(texts, SPEAKS).fill_null(False)
+    rows = pc.indices_nonzero(speaks)
+    deep = pc.match_substring_regex(texts.take(rows), DEEP)
+    return list(zip(rows.to_pylist(), deep.to_pylist(), strict=True))
 
 
-def evidence_in(text: str) -> tuple[Evidence, ...]:
+def evidence_in(text: str, is_deep: bool = True) -> tuple[Evidence, ...]:
     """Return what a content says about its own licence; paths are empty, the stage's readers fill them in."""
     block = leading_comment(text)
     found = list(_of_block(block)) if block else []
-    if _DEEP.search(text):
+    if is_deep:
         found += _tags(text)
         found += _fields(text)
         found += _deep_notices(text, len(block))
@@ -81,42 +89,58 @@ def leading_comment(text: str) -> str:
 
 @functools.lru_cache(16384)
 def _of_block(block: str) -> tuple[Evidence, ...]:
-    if re.search(SPEAKS[4:], block, re.IGNORECASE) is None:
+    if _SPEAKS.search(block) is None:
         return ()
-    texts = find_header_texts(block).evidence
-    if any(one.expression and one.method in ("text", "notice") for one in texts):
-        return texts
-    notice = notice_in(block)
-    if notice is None:
-        return ()
-    return (Evidence("", 0, len(block), "notice", notice.expression, 1.0, notice.detail),)
+    texts = [one for one in find_header_texts(block).evidence if _is_licence_text(one)]
+    rest = block
+    for one in reversed(texts):
+        rest = rest[: one.start] + "\n" + rest[one.end :]
+    # Notices and riders around a pasted text; a comment's other prose is no licence.
+    notice = notice_in(rest)
+    if notice and notice.expression not in {one.expression for one in texts if one.expression}:
+        texts.append(Evidence("", 0, len(block), "notice", notice.expression, 1.0, notice.detail))
+    return tuple(texts)
+
+
+def _is_licence_text(evidence: Evidence) -> bool:
+    """A text that was recognised, or one that is nearly a known licence but altered."""
+    return evidence.method == "text" and (evidence.expression is not None or evidence.detail.startswith("nearest"))
 
 
 def _tags(text: str) -> Iterator[Evidence]:
-    for match in _TAG.finditer(text):
+    at = text.find(_TAG)
+    while at >= 0:
+        line_start = max(text.rfind("\n", 0, at), text.rfind("\r", 0, at)) + 1
+        value_start = at + len(_TAG)
+        line = _LINE.match(text, value_start)
+        assert line is not None
         # A tag in quotes is data of a program that writes or reads tags, unless the quotes are a docstring's.
-        if re.search(r"[\"'`(\[{=]\s*$|[\"'`]", match["before"].replace('"""', "").replace("'''", "")):
-            continue
-        value = _TAG_END.sub("", match["value"]).strip().rstrip(".*#/-").strip()
-        expression = expressions.parse(value)
-        detail = "" if expression else f"the tag's value {value[:40]!r} is no SPDX expression"
-        yield Evidence("", match.start("value"), match.end("value"), "tag", expression, 1.0, detail)
+        before = text[line_start:at].replace('"""', "").replace("'''", "")
+        if not re.search(r"[\"'`]|[(\[{=]\s*$", before):
+            yield _tag(line[0], value_start)
+        at = text.find(_TAG, value_start)
+
+
+def _tag(line: str, start: int) -> Evidence:
+    value = _TAG_END.sub("", line).strip().rstrip(".*#/-").strip()
+    expression = expressions.parse(value)
+    detail = "" if expression else f"the tag's value {value[:40]!r} is no SPDX expression"
+    return Evidence("", start, start + len(line), "tag", expression, 1.0, detail)
 
 
 def _fields(text: str) -> Iterator[Evidence]:
-    for match in _FIELD.finditer(text):
-        notice = field_expression(match["value"].rstrip(")").strip())
-        if notice:
-            yield Evidence(
-                "", match.start("value"), match.end("value"), "notice", notice.expression, 1.0, notice.detail
-            )
+    for word in _FIELD_WORD.finditer(text):
+        line_start = max(text.rfind("\n", 0, word.start()), text.rfind("\r", 0, word.start())) + 1
+        match = _FIELD.match(text, line_start) if word.start() - line_start <= 24 else None
+        notice = field_expression(match["value"].rstrip(")").strip()) if match else None
+        if match and notice:
+            start, end = match.span("value")
+            yield Evidence("", start, end, "notice", notice.expression, 1.0, notice.detail)
 
 
 def _deep_notices(text: str, start: int) -> Iterator[Evidence]:
     """Copyleft grants below the leading comment; permissive ones there cover a part of the file and change nothing."""
-    for match in _DEEP.finditer(text, start):
-        if match[0][0] not in "GgMmEeNn" or not match[0].lower().endswith(("license", "licence")):
-            continue
+    for match in _COPYLEFT.finditer(text, start):
         first = max(start, match.start() - _AROUND)
         notice = notice_in(text[first : match.end() + _AROUND])
         if notice and notice.expression and re.search(r"GPL|MPL|EPL", notice.expression):

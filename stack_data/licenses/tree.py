@@ -51,6 +51,8 @@ def join_level(evidence: Sequence[Evidence]) -> Joined:
     texts = [one for one in evidence if one.method in ("text", "notice", "tag", "curation")]
     statements = [one for one in evidence if one.method in ("metadata", "reference", "declared")]
     known_texts = {one.expression for one in texts if one.expression}
+    # The text of an exception beside that of a licence grants more; alone it grants nothing, and stays to say so.
+    known_texts = {expression for expression in known_texts if not expressions.is_exception(expression)} or known_texts
     stated = {one.expression for one in statements if one.expression}
     choices = {expression for expression in stated if expressions.has_choice(expression)}
     specific = {expression for expression in stated - choices if not _is_told_closer(expression, known_texts | stated)}

@@ -1,0 +1,187 @@
+"""`fairstack data`: the verbs of the corpus builder. Only wiring: arguments in, a plain function, a line a person can check.
+
+Heavy modules are imported inside the verbs, so that `--help` is instant. Errors of the user's making are one line;
+exit codes: 0 done, 1 failed, 2 usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from stack_data.errors import FairStackError
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n(see {self.prog} --help)\n")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `fairstack data ...`."""
+    parsed = _parser().parse_args(list(arguments))
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    try:
+        return int(parsed.run(parsed))
+    except FairStackError as error:
+        sys.stderr.write(f"fairstack: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("\nfairstack: stopped; run the same command again to go on\n")
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away; that is its choice.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="fairstack data", description="Build a corpus, release it, explain and verify it.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
+
+    build = _verb(verbs, "build", _build, "run every step of a build, skipping what is done")
+    build.add_argument("config", type=Path, metavar="CONFIG", help="TOML file, e.g. configs/demo.toml")
+    build.add_argument("--set", action="append", default=[], metavar="a.b=value", help="override one value")
+    build.add_argument(
+        "--anew", metavar="STEP", help="make this step and what follows anew: fetch, exact, header, license, language"
+    )
+
+    release = _verb(verbs, "release", _release, "make a release of a finished build")
+    release.add_argument("build", type=Path, metavar="BUILD")
+    release.add_argument("--set", action="append", default=[], metavar="a.b=value", help="e.g. release.version=2.0.0")
+
+    report = _verb(verbs, "report", _report, "print the attrition table and write report.html")
+    report.add_argument("build", type=Path, metavar="BUILD")
+
+    why = _verb(verbs, "why", _why, "explain what happened to a file and why")
+    why.add_argument("build", type=Path, metavar="BUILD")
+    why.add_argument("id", metavar="ID", help="content_id (or its first digits), or a path as the source spells it")
+
+    verify = _verb(verbs, "verify", _verify, "check every byte of a build or a release against its manifests")
+    verify.add_argument("folder", type=Path, metavar="BUILD|RELEASE")
+
+    for name, run, purpose in (
+        ("license", _license, "say which licence files stand under, with evidence"),
+        ("language", _language, "say which language files are in"),
+    ):
+        verb = _verb(verbs, name, run, purpose)
+        verb.add_argument("paths", nargs="+", metavar="PATH")
+    return parser
+
+
+def _verb(verbs: Any, name: str, run: Any, purpose: str) -> argparse.ArgumentParser:
+    verb: argparse.ArgumentParser = verbs.add_parser(
+        name, help=purpose, description=purpose[0].upper() + purpose[1:] + "."
+    )
+    verb.set_defaults(run=run)
+    verb.add_argument("--json", action="store_true", help="print machine-readable results")
+    return verb
+
+
+def _out(text: str) -> None:
+    # Paths may hold bytes that are no UTF-8; they are shown escaped rather than failing.
+    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    from stack_data.build import build
+    from stack_data.config import load
+    from stack_data.report.attrition import attrition_table, human_bytes
+
+    config = load(arguments.config, arguments.set)
+    result = build(config, arguments.config.resolve().parent, arguments.anew, _progress(arguments))
+    if arguments.json:
+        _out(json.dumps(result.to_json(), ensure_ascii=False))
+    else:
+        _out(attrition_table(result.fold))
+        _out("")
+        for key, reason in sorted(result.failures.items()):
+            _out(f"missing: {key}: {reason}")
+        if result.failures:
+            _out(f"{len(result.failures)} of the sources could not be read; the same command tries them again.")
+        _out(f"release: {result.release}")
+        _out(
+            f"build: kept {result.fold.kept.num_rows:,} of {result.fold.num_entries:,} files, {human_bytes(result.kept_bytes)}"
+        )
+    return 1 if result.failures else 0
+
+
+def _progress(arguments: argparse.Namespace) -> Any:
+    from stack_data.progress import Bar, Silent
+
+    return Silent() if arguments.json or not sys.stderr.isatty() else Bar()
+
+
+def _release(arguments: argparse.Namespace) -> int:
+    from stack_data.build import release_of
+
+    folder, files = release_of(arguments.build, arguments.set, _progress(arguments))
+    _out(
+        json.dumps({"release": str(folder), "files": files})
+        if arguments.json
+        else f"release: {files:,} files in {folder}"
+    )
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from stack_data.build import report_of
+
+    text, page, fold = report_of(arguments.build)
+    if arguments.json:
+        rows = [
+            {"stage": one.stage, "reason": one.reason, "files": one.num_files, "bytes": one.num_bytes}
+            for one in fold.attrition
+        ]
+        _out(
+            json.dumps({"attrition": rows, "entries": fold.num_entries, "kept": fold.kept.num_rows, "page": str(page)})
+        )
+    else:
+        _out(text)
+        _out(f"\nreport: {page}")
+    return 0
+
+
+def _why(arguments: argparse.Namespace) -> int:
+    from stack_data.why import explain, why
+
+    found = why(arguments.build, arguments.id)
+    for one in found:
+        _out(json.dumps(one, ensure_ascii=False) if arguments.json else explain(one))
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from stack_data.verify import verify
+
+    result = verify(arguments.folder)
+    if arguments.json:
+        _out(json.dumps({"files": result.num_files, "rows": result.num_rows, "problems": result.problems}))
+    else:
+        for problem in result.problems:
+            _out(problem)
+        state = "all sound" if not result.problems else f"{len(result.problems)} problems"
+        _out(f"verify: {result.num_files:,} files and {result.num_rows:,} rows checked, {state}")
+    return 1 if result.problems else 0
+
+
+def _license(arguments: argparse.Namespace) -> int:
+    from stack_data.inspect import licenses_of_paths
+
+    for found in licenses_of_paths(arguments.paths):
+        _out(json.dumps(found, ensure_ascii=False))
+    return 0
+
+
+def _language(arguments: argparse.Namespace) -> int:
+    from stack_data.inspect import languages_of_paths
+
+    for found in languages_of_paths(arguments.paths):
+        _out(json.dumps(found, ensure_ascii=False))
+    return 0

@@ -1,0 +1,179 @@
+"""The dataset card: README.md with a YAML header that `datasets` reads, generated from the release alone."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stack_data.config import BuildConfig
+from stack_data.fold import Fold
+from stack_data.release.shards import Assignment
+from stack_data.release.sources import ReleaseRows
+from stack_data.release.tables import DATA
+from stack_data.report.attrition import attrition_table, human_bytes
+
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"),
+          (10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"), (1_000_000_000, "100M<n<1B"))  # fmt: skip
+TOP_ROWS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Files and bytes of one language, licence or split."""
+
+    name: str
+    num_files: int
+    num_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the documents of a release say. `configs`: slug -> (language name, splits)."""
+
+    config: BuildConfig
+    date: str
+    fold: Fold
+    num_files: int
+    num_bytes: int
+    num_repositories: int
+    languages: tuple[Count, ...]
+    licenses: tuple[Count, ...]
+    splits: tuple[Count, ...]
+    configs: dict[str, tuple[str, tuple[str, ...]]]
+    p: float
+
+
+def facts_of(config: BuildConfig, date: str, fold: Fold, rows: ReleaseRows, assignment: Assignment) -> Facts:
+    """Collect the facts of a release."""
+    kept = rows.kept
+    sizes = kept["num_bytes"]
+    splits = pa.array([shard.split for shard in assignment.shards]).take(pa.array(assignment.shard))
+    names = dict(
+        zip(
+            (assignment.shards[row].slug for row in assignment.shard.tolist()),
+            kept["language"].cast(pa.string()).to_pylist(),
+            strict=True,
+        )
+    )
+    found: dict[str, set[str]] = defaultdict(set)
+    for shard in assignment.shards:
+        found[shard.slug].add(shard.split)
+    return Facts(
+        config, date, fold, kept.num_rows, int(np.sum(sizes.to_numpy())), len(np.unique(rows.place_repository)),
+        _counts(kept["language"].cast(pa.string()), sizes), _counts(kept["expression"], sizes), _counts(splits, sizes),
+        {slug: (names[slug], tuple(sorted(found[slug]))) for slug in sorted(found)}, assignment.p,
+    )  # fmt: skip
+
+
+def _counts(names: pa.Array | pa.ChunkedArray, sizes: pa.ChunkedArray) -> tuple[Count, ...]:
+    grouped = pa.table({"name": names, "size": sizes}).group_by("name").aggregate([("size", "count"), ("size", "sum")])
+    ordered = grouped.take(pc.sort_indices(grouped, [("size_sum", "descending"), ("name", "ascending")]))
+    return tuple(Count(row["name"], row["size_count"], row["size_sum"]) for row in ordered.to_pylist())
+
+
+def card(facts: Facts) -> str:
+    """Return the text of README.md."""
+    return "\n".join(["---", *_header(facts), "---", "", *_body(facts), ""])
+
+
+def _header(facts: Facts) -> list[str]:
+    size = next((name for limit, name in _SIZES if facts.num_files < limit), "n>1B")
+    lines = [
+        f"pretty_name: {json.dumps(facts.config.release.title)}", "license: other", "license_name: per-file",
+        "annotations_creators: [machine-generated]", "language_creators: [found]", "language: [code]",
+        "task_categories: [text-generation]", "tags: [code, permissive, opt-out, provenance]",
+        f"size_categories: [{size}]", "configs:", "- config_name: default", "  default: true", "  data_files:",
+    ]  # fmt: skip
+    for split in sorted({split for _, splits in facts.configs.values() for split in splits}):
+        lines += [f"  - split: {split}", "    path:"]
+        lines += [
+            f"    - data/{slug}/{split}-*.parquet" for slug, (_, splits) in facts.configs.items() if split in splits
+        ]
+    for slug, (_, splits) in facts.configs.items():
+        lines += [f"- config_name: {slug}", "  data_files:"]
+        for split in splits:
+            lines += [f"  - split: {split}", f"    path: data/{slug}/{split}-*.parquet"]
+    return lines
+
+
+def _body(facts: Facts) -> list[str]:
+    release = facts.config.release
+    tiers = ", ".join(tier.title() for tier in facts.config.license.tiers)
+    return [
+        f"# {release.title}", "",
+        f"Version {release.version} of `{facts.config.name}`, {facts.date}: **{facts.num_files:,} files, "
+        f"{human_bytes(facts.num_bytes)}** from {facts.num_repositories:,} repositories and packages, in "
+        f"{len(facts.configs)} languages. Every file stands under a licence that was found and is permissive; "
+        "no licence found means out.", "",
+        "```python", "import datasets", "", 'data = datasets.load_dataset("PATH")            # every language',
+        f'data = datasets.load_dataset("PATH", "{next(iter(facts.configs))}")', "```", "",
+        "## Languages", "", *_table("Language", facts.languages), "", "## Licences", "",
+        f"Allowed are the Blue Oak Council's tiers {tiers}"
+        + (f", and {', '.join(facts.config.license.allow)}" if facts.config.license.allow else "")
+        + (f", without {', '.join(facts.config.license.deny)}" if facts.config.license.deny else "")
+        + ". A file's licence is joined from all evidence: SPDX tags, notices and texts in its own header, licence files "
+        "and manifests up its tree. Licence texts are compared word by word with SPDX's templates; an altered text is "
+        "unknown, and unknown is out. `notices/` and `NOTICE/` hold the licence texts and copyright lines of what is here.",
+        "", *_table("Licence", facts.licenses), "", "## Splits", "", *_splits(facts), "", "## What was left out", "",
+        "```", attrition_table(facts.fold), "```", "",
+        "`ledger/` lists every dropped content by `content_id` with stage and reason.", "",
+        "## Fields", "", *_fields(), "", "## Your code, and leaving", "", _contact(release.contact), "",
+        "## Limits", "",
+        "Licences are read, not judged by a lawyer; a repository that states a licence it had no right to state is not "
+        "noticed. Code has authors' names in copyright lines, which permissive licences require to keep. Near duplicates, "
+        "quality filters and redaction of personal data are reported by later versions of this card when they are applied.",
+        "", "## Checking this release", "",
+        "`fairstack data verify PATH` rehashes every file against `manifest.json`, decodes every row and recomputes every "
+        "`content_id` and `text_sha256` that can be recomputed from the text.",
+    ]  # fmt: skip
+
+
+def _table(title: str, counts: tuple[Count, ...]) -> list[str]:
+    lines = [f"| {title} | Files | Size |", "|---|---:|---:|"]
+    lines += [f"| {one.name} | {one.num_files:,} | {human_bytes(one.num_bytes)} |" for one in counts[:TOP_ROWS]]
+    rest = counts[TOP_ROWS:]
+    if rest:
+        files, size = sum(one.num_files for one in rest), sum(one.num_bytes for one in rest)
+        lines.append(f"| {len(rest)} more | {files:,} | {human_bytes(size)} |")
+    return lines
+
+
+def _splits(facts: Facts) -> list[str]:
+    lines = [f"- `{one.name}`: {one.num_files:,} files, {human_bytes(one.num_bytes)}" for one in facts.splits]
+    if facts.p:
+        lines.append(
+            f"\nWhole repositories are drawn for validation with p = {facts.p:g}; a file that also occurs in a repository "
+            "that is not drawn is in `train`."
+        )
+    else:
+        lines.append("\nThere is no validation split: no draw of whole repositories holds enough bytes of so few.")
+    return lines
+
+
+_MEANINGS = {
+    "content_id": "git blob SHA-1 of the original bytes", "content": "the text", "path": "path in the displayed repository",
+    "repo_name": "owner/repository, `-` for packages without owner", "host": "where the repository lives",
+    "revision_id": "commit or version", "language": "Linguist's name", "detected_licenses": "SPDX ids that cover the file",
+    "length_bytes": "bytes of the text in UTF-8", "num_provenances": "kept places of this content, see `provenance/`",
+    "near_duplicate_cluster": "null until near duplicates are computed", "sha256": "of the original bytes",
+    "text_sha256": "of the text in UTF-8", "encoding": "of the original bytes",
+    "conversion": "how bytes became text, empty for plain decoding", "license_type": "always `permissive`",
+    "avg_line_length": "in characters", "max_line_length": "in characters",
+    "alphanum_fraction": "share of alphanumeric characters", "source_kind": "which kind of source it was read from",
+}  # fmt: skip
+
+
+def _fields() -> list[str]:
+    lines = ["| Field | Type | Meaning |", "|---|---|---|"]
+    return lines + [f"| `{field.name}` | {field.type} | {_MEANINGS.get(field.name, '')} |" for field in DATA]
+
+
+def _contact(contact: str) -> str:
+    if contact:
+        return f"Ask whether your code is included, or have it removed: {contact}"
+    return "The builder of this release has stated no contact (`release.contact` in the build's configuration)."

@@ -1,0 +1,262 @@
+"""The release step: from the fold to a folder that stands on its own.
+
+Writes data/, provenance/, notices/ (sharded alike), NOTICE/, ledger/, README.md, croissant.json and, last,
+manifest.json, whose SHA-256 is the release's identity. Two passes keep memory flat: each part's rows are routed to
+spill files by shard, then each shard is gathered, put in hash order and written. A killed release is made again from
+its start and comes out with the same bytes; a finished one is skipped, or refused when it would differ.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stack_data import manifest, storage
+from stack_data.errors import InputError, StaleBuildError
+from stack_data.fold import Fold
+from stack_data.manifest import Manifest, Output, Plan
+from stack_data.pipeline import STEPS, Run
+from stack_data.release import card, croissant, notices
+from stack_data.release.rows import PlaceReader, licenses_of, rows_of_part
+from stack_data.release.shards import RULE_VERSION as SHARD_RULES
+from stack_data.release.shards import Assignment, assign, content_hash
+from stack_data.release.sources import ReleaseRows, select
+from stack_data.release.tables import DATA, LEDGER, NOTICES, PROVENANCE
+
+RULE_VERSION = 1
+LEDGER_ROWS = 1_000_000
+"""Rows per ledger file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spilled:
+    """Where a part's rows for one shard lie: spill file and batch number."""
+
+    path: Path
+    batch: int
+
+
+def plan_of(run: Run) -> Plan:
+    """Return what determines a release: every decision manifest, the fetched files, the release's configuration."""
+    paths = [run.build.group_manifest(group.name) for group in run.lock.groups]
+    paths += [run.build.stage_manifest(step) for step in STEPS[1:-1]]
+    config = run.config.release.model_dump(mode="json") | {
+        "name": run.config.name, "date": run.lock.date, "places": run.config.license.places,
+    }  # fmt: skip
+    return Plan(
+        kind=f"release/{run.config.release.version}",
+        inputs={run.build.relative(path): storage.sha256_file(path) for path in paths},
+        config=config, rules={"release": RULE_VERSION, "shards": SHARD_RULES},
+    )  # fmt: skip
+
+
+def release(run: Run, fold: Fold) -> Path:
+    """Make the release the configuration names and return its folder.
+
+    Raises StaleBuildError when that version exists and would come out differently.
+    """
+    folder = run.build.release(run.config.release.version)
+    plan = plan_of(run)
+    old = manifest.read_if_present(folder / "manifest.json")
+    if old is not None:
+        if dict(old.plan) == plan.to_json():
+            return folder
+        found = manifest.differences(old.plan, plan.to_json())
+        raise StaleBuildError(
+            f"release {run.config.release.version} exists and would now differ ({'; '.join(found[:2])}); a release never "
+            f"changes: name another version, e.g. --set release.version={_next(run.config.release.version)}"
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    rows = select(run.build, fold, run.config.release.audience, [group.name for group in run.lock.groups])
+    if rows.kept.num_rows == 0:
+        raise InputError(f"nothing to release: no file is kept for audience {run.config.release.audience!r}")
+    assignment = assign(rows.kept, rows.place_content, rows.place_repository, rows.keys(), run.config.release)
+    _Writer(run, fold, rows, assignment, folder).write(plan)
+    return folder
+
+
+def _next(version: str) -> str:
+    major = int(version.split(".")[0])
+    return f"{major + 1}.0.0"
+
+
+class _Writer:
+    """Writes one release. `write` is the order of its outputs."""
+
+    def __init__(self, run: Run, fold: Fold, rows: ReleaseRows, assignment: Assignment, folder: Path) -> None:
+        self.run, self.fold, self.rows, self.assignment, self.folder = run, fold, rows, assignment, folder
+        self.spill = folder / ".spill"
+        self.spilled: dict[int, list[Spilled]] = defaultdict(list)
+        self.outputs: dict[str, Output] = {}
+        self.group_rows = run.config.release.row_group_rows
+        groups = [group.name for group in run.lock.groups]
+        self.notice_texts = notices.texts_by_verdict(run.build, groups)
+        # Each kept content's displayed place is the first of its places.
+        first = np.unique(rows.place_content, return_index=True)[1]
+        self.repository_rows = rows.place_repository[first]
+
+    def write(self, plan: Plan) -> None:
+        """Write everything, the manifest last."""
+        kept = self.rows.kept
+        parts = kept["part"].combine_chunks()
+        codes = parts.indices.to_numpy(zero_copy_only=False)
+        present = np.unique(codes).tolist()
+        shards = range(len(self.assignment.shards))
+        self.run.progress.begin("release", len(present) + len(shards))
+        self.spill.mkdir(parents=True, exist_ok=True)
+        for spilled in self.run.each(
+            lambda code: self._spill(parts.dictionary[code].as_py(), np.flatnonzero(codes == code)), present
+        ):
+            for shard, where in spilled:
+                self.spilled[shard].append(where)
+        used = self.run.each(self._write_shard, shards)
+        self._write_notices(used)
+        self._write_ledger()
+        shutil.rmtree(self.spill)
+        self._write_documents(plan)
+        Manifest(plan.to_json(), self.outputs, self._counts()).write(self.folder / "manifest.json")
+        self.run.progress.end()
+
+    def _spill(self, part: str, rows: npt.NDArray[np.int64]) -> list[tuple[int, Spilled]]:
+        """Write a part's rows to its spill file, one batch per shard."""
+        kept = self.rows.kept.take(pa.array(rows))
+        data, notice = rows_of_part(self.run.build, part, kept, self.rows.repositories, self.repository_rows[rows])
+        joined = data.append_column("kept", pa.array(rows, pa.int64()))
+        for name in ("copyrights", "group", "verdict"):
+            joined = joined.append_column(name, notice[name])
+        shard = self.assignment.shard[rows]
+        path = self.spill / f"{part}.arrow"
+        found: list[tuple[int, Spilled]] = []
+        with pa.ipc.new_file(path, joined.schema) as writer:
+            for number in np.unique(shard).tolist():
+                chosen = joined.take(pa.array(np.flatnonzero(shard == number))).combine_chunks()
+                writer.write_batch(chosen.to_batches()[0])
+                found.append((number, Spilled(path, len(found))))
+        self.run.progress.advance(1, 0)
+        return found
+
+    def _gather(self, number: int) -> pa.Table:
+        """Return a shard's rows in hash order."""
+        batches = []
+        for where in self.spilled[number]:
+            with pa.memory_map(str(where.path)) as source:
+                batches.append(pa.ipc.open_file(source).get_batch(where.batch))
+        table = pa.Table.from_batches(batches)
+        keys = pa.table({"key": self.assignment.key[table["kept"].to_numpy()], "content_id": table["content_id"]})
+        order = pc.sort_indices(keys, [("key", "ascending"), ("content_id", "ascending")])
+        return table.take(order)
+
+    def _write_shard(self, number: int) -> set[tuple[str, int, int]]:
+        """Write one shard of data/, provenance/ and notices/; return its (group, verdict, repository) triples."""
+        shard = self.assignment.shards[number]
+        table = self._gather(number)
+        self._save(f"data/{shard.name}", table.select(DATA.names).cast(DATA), "text")
+        kept = table["kept"].to_numpy()
+        self._save(f"provenance/{shard.name}", self._places_of(kept), "none")
+        groups, verdicts = table["group"].to_pylist(), table["verdict"].to_pylist()
+        hashes = [[one.sha256 for one in self.notice_texts.get(key, ())] for key in zip(groups, verdicts, strict=True)]
+        notice = pa.table(
+            {
+                "content_id": table["content_id"],
+                "copyrights": table["copyrights"],
+                "texts": pa.array(hashes, NOTICES.field("texts").type),
+            }
+        ).cast(NOTICES)
+        self._save(f"notices/{shard.name}", notice, "text")
+        self.run.progress.advance(1, 0)
+        return set(zip(groups, verdicts, self.repository_rows[kept].tolist(), strict=True))
+
+    def _places_of(self, kept: npt.NDArray[np.int64]) -> pa.Table:
+        """Return the provenance rows of contents, in their order and then by rank."""
+        starts = np.searchsorted(self.rows.place_content, kept, side="left")
+        ends = np.searchsorted(self.rows.place_content, kept, side="right")
+        lengths = ends - starts
+        chosen = np.repeat(starts - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths) + np.arange(lengths.sum())
+        places = self.rows.places.take(pa.array(chosen))
+        read = PlaceReader(self.run.build).take(places["place_part"].combine_chunks(), places["place_row"].to_numpy())
+        used, inverse = np.unique(self.rows.place_repository[chosen], return_inverse=True)
+        named = [self.rows.repositories[row] for row in used.tolist()]
+        spread = pa.array(inverse)
+        columns = {
+            "released_content_id": places["content_id"], "content_id": places["content_id"],
+            "relation": pa.array(["self"] * len(chosen)), "rank": places["rank"], "revision": read["revision"],
+            "path": read["path"], "language": places["language"].cast(pa.string()),
+            "detected_licenses": licenses_of(places["expression"]),
+        } | {
+            name: pa.array([one[name] for one in named], PROVENANCE.field(name).type).take(spread)
+            for name in ("host", "owner", "repo", "owner_id", "repo_id")
+        }  # fmt: skip
+        return pa.table([columns[name] for name in PROVENANCE.names], names=PROVENANCE.names).cast(PROVENANCE)
+
+    def _save(self, name: str, table: pa.Table, holds: str) -> None:
+        path = self.folder / name
+        # A release is written once and read often: a higher level than inside the build.
+        with storage.writing_parquet(path, table.schema, None, self.group_rows, compression_level=3) as part:
+            part.write(table)
+        self.outputs[name] = Output.of(path, holds)
+
+    def _write_notices(self, used: Iterable[set[tuple[str, int, int]]]) -> None:
+        triples = set().union(*used)
+        shown = {(group, verdict) for group, verdict, _ in triples}
+        texts = [one for key in sorted(shown) for one in self.notice_texts.get(key, ())]
+        self._save("notices/texts.parquet", notices.texts_table(texts), "text")
+        by_repository: dict[int, dict[str, notices.NoticeText]] = defaultdict(dict)
+        for group, verdict, repository in sorted(triples):
+            for one in self.notice_texts.get((group, verdict), ()):
+                by_repository[repository].setdefault(one.sha256, one)
+        lines = self._copyrights_by_repository()
+        for repository in sorted({row for _, _, row in triples}):
+            facts = self.rows.repositories[repository]
+            name = Path("NOTICE") / notices.notice_path(facts)
+            own = sorted(by_repository[repository].values(), key=lambda one: (one.path, one.sha256))
+            storage.write_text(
+                self.folder / name, notices.notice_file(facts, own, lines.get(repository, ())), durable=False
+            )
+            self.outputs[name.as_posix()] = Output.of(self.folder / name, "text")
+
+    def _copyrights_by_repository(self) -> dict[int, set[str]]:
+        lines: dict[int, set[str]] = defaultdict(set)
+        for path in sorted(self.spill.glob("*.arrow")):
+            with pa.memory_map(str(path)) as source:
+                table = pa.ipc.open_file(source).read_all().select(["kept", "copyrights"])
+                repositories = self.repository_rows[table["kept"].to_numpy()]
+                for repository, found in zip(repositories.tolist(), table["copyrights"].to_pylist(), strict=True):
+                    lines[repository].update(found)
+        return lines
+
+    def _write_ledger(self) -> None:
+        dropped = self.fold.dropped
+        count = max(1, -(-dropped.num_rows // LEDGER_ROWS))
+        keys = content_hash(dropped["content_id"], self.run.config.release.seed)
+        table = dropped.select(LEDGER.names).cast(LEDGER)
+        for number in range(count):
+            rows = np.flatnonzero(keys % np.uint64(count) == number)
+            chosen = table.take(pa.array(rows))
+            ordered = chosen.take(pc.sort_indices(chosen, [("content_id", "ascending")]))
+            self._save(f"ledger/dropped-{number:05d}-of-{count:05d}.parquet", ordered, "none")
+
+    def _write_documents(self, plan: Plan) -> None:
+        facts = card.facts_of(self.run.config, self.run.lock.date, self.fold, self.rows, self.assignment)
+        for name, text in (
+            ("README.md", card.card(facts)),
+            ("croissant.json", croissant.croissant(facts, self.outputs)),
+        ):
+            storage.write_text(self.folder / name, text)
+            self.outputs[name] = Output.of(self.folder / name, "none")
+
+    def _counts(self) -> dict[str, object]:
+        kept = self.rows.kept
+        return {
+            "files": kept.num_rows, "bytes": int(kept["num_bytes"].to_numpy().sum()),
+            "places": self.rows.places.num_rows, "p": self.assignment.p,
+            "shards": {f"{shard.slug}/{shard.split}": shard.count for shard in self.assignment.shards},
+            "reasons": {one.reason: {"files": one.num_files, "bytes": one.num_bytes} for one in self.fold.attrition},
+        }  # fmt: skip

@@ -1,0 +1,120 @@
+"""Which split, folder and shard each kept content goes to: all of it fixed by hashes, none by order of work.
+
+Splits: a repository is drawn for validation once, by hash(seed, key) < p; a content with any place in a repository
+that is not drawn is train. p rises by fixed steps until validation holds enough bytes. Shards: hash(seed, content_id)
+modulo the count; rows in hash order. Reads nothing; works on the fold's columns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from stack_data.config import ReleaseConfig
+from stack_data.identity import fold_name
+from stack_data.languages import language_info
+from stack_data.stages.exact import id_bytes
+
+RULE_VERSION = 1
+SPLIT_STEPS = tuple(step / 100 for step in range(1, 31))
+"""The values p takes, one after the other."""
+
+SPLITS = ("train", "validation")
+MASK = np.uint64(0xFFFFFFFFFFFFFFFF)
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One file of each sharded folder of a release."""
+
+    slug: str
+    split: str
+    number: int
+    count: int
+
+    @property
+    def name(self) -> str:
+        """The shard's path below data/, provenance/ and notices/."""
+        return f"{self.slug}/{self.split}-{self.number:05d}-of-{self.count:05d}.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Where each kept content goes.
+
+    shards  every shard, sorted by name
+    shard   row of `shards` for each kept content: int32[N]
+    key     hash of each kept content, the order of rows inside a shard: uint64[N]
+    p       the share of repositories drawn for validation; 0 when no draw was enough
+    """
+
+    shards: tuple[Shard, ...]
+    shard: npt.NDArray[np.int32]
+    key: npt.NDArray[np.uint64]
+    p: float
+
+
+def assign(
+    kept: pa.Table, place_content: npt.NDArray[np.int32], place_repository: npt.NDArray[np.int64],
+    repository_keys: list[str], config: ReleaseConfig,
+) -> Assignment:  # fmt: skip
+    """Assign the N kept contents.
+
+    place_content, place_repository: for each kept place its row of `kept` and of `repository_keys`.
+    """
+    sizes = kept["num_bytes"].to_numpy()
+    keys = content_hash(kept["content_id"], config.seed)
+    validation, p = _draw(sizes, place_content, place_repository, repository_keys, config)
+    languages = kept["language"].combine_chunks().cast(pa.string()).dictionary_encode()
+    slugs = np.array([language_info(name).slug for name in languages.dictionary.to_pylist()], object)
+    group = languages.indices.to_numpy(zero_copy_only=False).astype(np.int64) * 2 + validation
+    shards: list[Shard] = []
+    shard = np.zeros(len(sizes), np.int32)
+    for code in sorted(np.unique(group).tolist(), key=lambda code: (slugs[code // 2], code % 2)):
+        rows = np.flatnonzero(group == code)
+        count = max(1, -(-int(sizes[rows].sum()) // config.shard_bytes))
+        shard[rows] = len(shards) + (keys[rows] % np.uint64(count)).astype(np.int32)
+        shards += [Shard(slugs[code // 2], SPLITS[code % 2], number, count) for number in range(count)]
+    return Assignment(tuple(shards), shard, keys, p)
+
+
+def content_hash(ids: pa.Array | pa.ChunkedArray, seed: int) -> npt.NDArray[np.uint64]:
+    """Return hash(seed, content_id): uint64[N]. Ids are hashes already; this mixes the seed in (splitmix64)."""
+    raw = id_bytes(ids)
+    words = np.frombuffer(raw.tobytes(), np.uint8).reshape(-1, 20)[:, :8].copy().view("<u8").ravel().astype(np.uint64)
+    with np.errstate(over="ignore"):
+        mixed = words + np.uint64((0x9E3779B97F4A7C15 * (seed + 1)) & int(MASK))
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(mixed ^ (mixed >> np.uint64(31)), np.uint64)
+
+
+def repository_draw(key: str, seed: int) -> float:
+    """Return the number in [0, 1) that decides a repository's split: validation when it is below p."""
+    digest = hashlib.sha256(f"{seed}\0{key}".encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def repository_key(host: str, owner: str, repo: str) -> str:
+    """Return the name by which a repository is drawn and compared."""
+    return "/".join(map(fold_name, (host, owner, repo)))
+
+
+def _draw(
+    sizes: npt.NDArray[np.int64], place_content: npt.NDArray[np.int32], place_repository: npt.NDArray[np.int64],
+    repository_keys: list[str], config: ReleaseConfig,
+) -> tuple[npt.NDArray[np.int64], float]:  # fmt: skip
+    """Return 1 for each content of the validation split, and p."""
+    draws = np.array([repository_draw(key, config.seed) for key in repository_keys])
+    wanted = max(config.validation_fraction * int(sizes.sum()), config.validation_bytes)
+    for p in SPLIT_STEPS if config.validation_fraction else ():
+        in_train = np.zeros(len(sizes), bool)
+        in_train[place_content[draws[place_repository] >= p]] = True
+        # At least as much must stay for training as is held out.
+        if int(sizes[~in_train].sum()) >= wanted and sizes[in_train].sum() >= sizes[~in_train].sum():
+            return (~in_train).astype(np.int64), p
+    return np.zeros(len(sizes), np.int64), 0.0
