@@ -26,13 +26,12 @@ _NAME, _BARE, _LINE = (np.uint64(word_hash(word)) for word in (NAME_WORD, BARE_W
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Licences that words point at by name, joined by OR when `either`; span in words of the file."""
+    """Licences that words point at by name, any of them; span in words. `choose`: any of the texts that follow."""
 
     ids: tuple[str, ...]
-    either: bool
     begin: int
     end: int
-    bare: bool = False
+    choose: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +80,10 @@ def explain(text: str, words: Words, tables: Tables) -> tuple[list[Reference], l
         explained[match.begin : match.end] = True
         kind = tables.phrases.templates[match.template].kind
         if kind != "neutral":
-            references.extend(_phrase_references(match, kind, folded, origin, names, tables.names))
+            references.extend(_phrase_references(match, kind, folded, origin, names, tables.names, words.start))
     for at in np.flatnonzero((folded.hash == _NAME) & ~explained):
         name = names[origin[at]]
-        references.append(Reference(tables.names.templates[name.template].ids, False, name.begin, name.end))
+        references.append(Reference(tables.names.templates[name.template].ids, name.begin, name.end))
     remaining = ((folded.flags & OPERATIVE) != 0) & ((folded.flags & (URL | SKIP)) == 0) & ~explained
     return references, list(_remains(text, folded, np.flatnonzero(remaining)))
 
@@ -139,38 +138,48 @@ def _line_breaks(
 
 
 def _phrase_references(
-    match: Match, kind: str, folded: Words, origin: NDArray[np.int32], names: list[Match], library: Library
+    match: Match,
+    kind: str,
+    folded: Words,
+    origin: NDArray[np.int32],
+    names: list[Match],
+    library: Library,
+    word_starts: NDArray[np.int32],
 ) -> Iterator[Reference]:
     """Yield what the names inside a phrase say: one reference each, or one for all when any may be chosen."""
     inside = [names[number] for number in origin[match.begin : match.end] if number >= 0]
-    if not inside:
-        return
-    ids = tuple(dict.fromkeys(i for name in inside for i in library.templates[name.template].ids))
-    if kind == "either":
-        yield Reference(ids, True, inside[0].begin, inside[-1].end)
-        return
-    for name in inside:
-        template = library.templates[name.template]
-        yield Reference(template.ids, False, name.begin, name.end, template.kind == "bare")
+    if kind == "choose":
+        start, end = folded.start[match.begin], folded.start[match.end - 1]
+        yield Reference((), *(int(at) for at in np.searchsorted(word_starts, [start, end + 1])), choose=True)
+    elif kind == "either" and inside:
+        ids = tuple(dict.fromkeys(i for name in inside for i in library.templates[name.template].ids))
+        yield Reference(ids, inside[0].begin, inside[-1].end)
+    else:
+        for name in inside:
+            yield Reference(library.templates[name.template].ids, name.begin, name.end)
 
 
 _SENTENCE_END = re.compile(r"[.!?][\"')]*\s|\n[^\S\n]*\W{0,3}[^\S\n]*\n")
 
 
 def _remains(text: str, folded: Words, unexplained: NDArray[np.intp]) -> Iterator[Remain]:
-    """Group unexplained words by the sentence they stand in."""
+    """Group unexplained words by the sentences they stand in; sentences next to each other are one remain."""
     group: list[str] = []
     span = (0, -1)
     for at in unexplained:
         start, end = int(folded.start[at]), int(folded.end[at])
         if start >= span[1]:
-            if group:
+            sentence = _sentence(text, start)
+            if group and sentence[0] - span[1] > _ADJACENT:
                 yield Remain(*span, tuple(group[:5]))
-            group = []
-            span = _sentence(text, start)
+                group = []
+            span = (span[0] if group else sentence[0], sentence[1])
         group.append(text[start:end].lower())
     if group:
         yield Remain(*span, tuple(group[:5]))
+
+
+_ADJACENT = 3  # characters between sentences that still count as one remain
 
 
 def _sentence(text: str, at: int) -> tuple[int, int]:

@@ -24,10 +24,12 @@ from numpy.typing import NDArray
 
 from stack_data.licenses.templates import Program, Template, compile_templates, leading
 from stack_data.licenses.tokens import Spelling, make_spelling
+from stack_data.licenses.variants import cut, widen
 
 NAME_WORD, BARE_WORD, LINE_WORD = "zzname", "zzbare", "zzline"  # no language has these words
 _LONGEST_TITLE = 14  # words; longer parts before a licence are its preamble
 _PLACEHOLDERS = {"{name}": NAME_WORD, "{line}": LINE_WORD}
+_ANY_CHARACTERS = -20  # a slot of eight words: see templates.slot_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +55,17 @@ class Tables:
 @lru_cache(maxsize=1)
 def tables() -> Tables:
     """Load and compile the tables."""
-    spdx = _read_xz("spdx_licenses.json.xz")
+    spdx = _read("spdx_licenses.json.xz")
     words = tomllib.loads(_folder().joinpath("license_phrases.toml").read_text("utf-8"))
     equal = {word.replace("-", ""): word.replace("-", " ") for word in spdx["compounds"]} | words["equal"]
-    spelling = make_spelling(equal, set(words["operative"].split()))
-    parts = (list(_texts(spdx)), list(_names(spdx, words)), list(_phrases(words["phrases"])))
-    tiers = json.loads(gzip.decompress(_folder().joinpath("blueoak_v15.json.gz").read_bytes()))["tiers"]
+    spelling = make_spelling(equal, set(words["operative"].split()), set(words["personal"].split()))
+    tiers = _read("blueoak_v15.json.gz")["tiers"]
     permissive = frozenset(identifier for tier in tiers for identifier in tier["ids"])
+    parts = (
+        list(_texts(spdx, words, permissive)),
+        list(_names(spdx, words)),
+        list(_phrases(words["phrases"])),
+    )
     deprecated = {entry["id"] for entry in spdx["licenses"] if entry["deprecated"]}
     ranks = [[_rank(t, permissive, deprecated) for t in part] for part in parts]
     libraries = [
@@ -75,9 +81,7 @@ def _places(keys: list[tuple[bool, bool, bool, str]]) -> NDArray[np.int32]:
     return places
 
 
-def _rank(
-    template: Template, permissive: frozenset[str], deprecated: set[str]
-) -> tuple[bool, bool, bool, str]:
+def _rank(template: Template, permissive: frozenset[str], deprecated: set[str]) -> tuple[bool, bool, bool, str]:
     """Order templates that match the same words: the stricter verdict, then current, `-only`, and the alphabet."""
     name = template.ids[0] if template.ids else ""
     return (name in permissive, name in deprecated, name.endswith(("-or-later", "-RFN", "-no-RFN")), name)
@@ -87,21 +91,26 @@ def _folder() -> Any:
     return resources.files("stack_data").joinpath("tables")
 
 
-def _read_xz(name: str) -> dict[str, Any]:
-    table: dict[str, Any] = json.loads(lzma.decompress(_folder().joinpath(name).read_bytes()))
+def _read(name: str) -> dict[str, Any]:
+    data = _folder().joinpath(name).read_bytes()
+    table: dict[str, Any] = json.loads(lzma.decompress(data) if name.endswith(".xz") else gzip.decompress(data))
     return table
 
 
-def _texts(spdx: dict[str, Any]) -> Iterator[Template]:
+def _texts(spdx: dict[str, Any], words: dict[str, Any], permissive: frozenset[str]) -> Iterator[Template]:
     for entry in (*spdx["licenses"], *spdx["exceptions"]):
         if sum(len(node) for node in entry["template"] if isinstance(node, str)) < 60:
             continue  # a mere title ("any-OSI") recognises nothing
-        yield Template((entry["id"],), entry["kind"], entry["template"])
+        nodes = widen(entry["template"], words["variant"]) if entry["id"] in permissive else entry["template"]
+        yield Template((entry["id"],), entry["kind"], nodes)
         if "notice" in entry:
             yield Template((entry["id"],), "notice", entry["notice"])
         for part in leading(entry["template"]):
             if len(part.split()) > _LONGEST_TITLE:
                 yield Template((entry["id"],), "preamble", [part])
+        for part in words["part"]:
+            if part["id"] == entry["id"]:
+                yield Template((entry["id"],), "part", cut(entry["template"], part["first"], part["until"]))
 
 
 def _names(spdx: dict[str, Any], words: dict[str, Any]) -> Iterator[Template]:
@@ -139,6 +148,8 @@ def parse_phrase(line: str) -> Iterator[Any]:
             yield ["|", "", [_fill(choice) for choice in piece[1:-1].split("|")]]
         elif piece == "{bare}":
             yield ["|", "", [NAME_WORD, BARE_WORD]]
+        elif piece == "{any}":
+            yield ["*", "", _ANY_CHARACTERS]
         elif piece.strip():
             yield _PLACEHOLDERS.get(piece, piece)
 

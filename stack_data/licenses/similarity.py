@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stack_data.licenses import automaton
 from stack_data.licenses.phrases import Library, tables
-from stack_data.licenses.templates import MAYBE, WORD, plain
+from stack_data.licenses.templates import WORD, plain
 from stack_data.licenses.tokens import COVERED, SKIP, Words, tokenize
 
 RUN = 5
@@ -72,9 +72,7 @@ def _best(words: Words, free: NDArray[np.intp], library: Library) -> Nearest | N
     best: Nearest | None = None
     order = np.argsort(-hits / np.sqrt(index.sizes + 1.0), kind="stable")[:12]
     for template in order[hits[order] >= RUN]:
-        candidate = _stretch(
-            int(template), np.unique(places[owners == template]), free, int(index.sizes[template])
-        )
+        candidate = _stretch(int(template), np.unique(places[owners == template]), free, int(index.sizes[template]))
         if best is None or candidate.score > best.score:
             best = candidate
     return best if best is not None and best.score >= 0.25 else None
@@ -100,27 +98,24 @@ def _runs(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 @lru_cache(maxsize=1)
 def _index() -> _Index:
-    program = tables().texts.program
-    literal = ((program.op == WORD) | (program.op == MAYBE)) & (program.argument != 0)
-    owner = np.repeat(np.arange(len(program.begin) - 1, dtype=np.int32), np.diff(program.begin))[literal]
-    keys = _runs(program.argument[literal])
+    tables_ = tables()
+    texts = [plain(template.nodes) for template in tables_.texts.templates]
+    words = tokenize("\n\n".join(texts), tables_.spelling)
+    ends = np.cumsum([len(text) + 2 for text in texts])
+    counted = (words.flags & SKIP) == 0
+    owner = np.searchsorted(ends, words.start[counted], "right").astype(np.int32)
+    keys = _runs(words.hash[counted])
     inside = owner[: len(keys)] == owner[RUN - 1 :]
     keys, owner = keys[inside], owner[: len(keys)][inside]
     order = np.argsort(keys, kind="stable")
-    return _Index(
-        keys[order], owner[order], np.bincount(owner, minlength=len(program.begin) - 1).astype(np.int32)
-    )
+    return _Index(keys[order], owner[order], np.bincount(owner, minlength=len(texts)).astype(np.int32))
 
 
 def difference(text: str, words: Words, trials: automaton.Trials, stretch: Nearest) -> str:
     """Say in a few words where a stretch leaves its nearest template."""
     tables_ = tables()
     template = tables_.texts.templates[stretch.template]
-    inside = (
-        (trials.template == stretch.template)
-        & (trials.begin >= stretch.begin - 12)
-        & (trials.begin < stretch.end)
-    )
+    inside = (trials.template == stretch.template) & (trials.begin >= stretch.begin - 12) & (trials.begin < stretch.end)
     name = f"nearest {template.ids[0]}"
     if not inside.any():
         return f"{name}: does not begin like it"
@@ -139,7 +134,5 @@ def _expected(template: int, address: int) -> str:
     spelled = {int(h): source[s:e] for h, s, e in zip(words.hash, words.start, words.end, strict=True)}
     program = tables_.texts.program
     end = int(program.begin[template + 1])
-    steps = [
-        int(program.argument[i]) for i in range(address, min(address + 12, end)) if program.op[i] == WORD
-    ]
+    steps = [int(program.argument[i]) for i in range(address, min(address + 12, end)) if program.op[i] == WORD]
     return " ".join(spelled.get(step, "") for step in steps[:4]).strip() or "the end"

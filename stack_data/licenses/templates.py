@@ -27,11 +27,9 @@ from stack_data.licenses.tokens import OPERATIVE, SKIP, URL, Spelling, Words, to
 
 WORD, MAYBE, SPLIT, JUMP, SLOT, ACCEPT = range(6)
 ENTRY_WORDS = 3
-TEXT_KINDS = frozenset({"license", "exception", "notice"})
+TEXT_KINDS = frozenset({"license", "exception", "notice", "preamble", "part"})
 ELLIPSIS = "\u2026"
-LINE = word_hash(
-    "zzline"
-)  # stands for a line end between words; may be left out when a phrase does not ask for it
+LINE = word_hash("zzline")  # stands for a line end between words; may be left out when a phrase does not ask for it
 _CHOICE_SLOT = 40  # most words in the open part of a choice
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
@@ -73,6 +71,7 @@ class _Compiler:
     own_from: list[int] = field(default_factory=lambda: [0])
     own: list[int] = field(default_factory=list)
     size: int = 0
+    optional: int = 0  # flags of literal words that may be absent
 
     def emit(self, op: int, argument: int = 0, target: int = 0) -> NDArray[np.int32]:
         """Append one instruction; the returned array lets its target be set later."""
@@ -85,7 +84,7 @@ class _Compiler:
 
     def literal(self, text: str) -> None:
         words = self.words[id(text)]
-        optional = (words.flags & (SKIP | URL)) != 0
+        optional = (words.flags & self.optional) != 0
         self.op.append(np.where(optional, MAYBE, WORD).astype(np.uint8))
         self.argument.append(words.hash)
         self.target.append(np.zeros(len(words), np.int32))
@@ -124,7 +123,7 @@ class _Compiler:
 
 def slot_words(characters: int) -> int:
     """Return how many words a slot of so many characters may take."""
-    return 5 if characters <= 20 else min(900, 10 + characters // 10)
+    return 5 if 0 < characters <= 20 else min(900, 10 + characters // 10)
 
 
 def compile_templates(templates: Sequence[Template], spelling: Spelling) -> Program:
@@ -132,14 +131,13 @@ def compile_templates(templates: Sequence[Template], spelling: Spelling) -> Prog
     bodies = [_body(template) for template in templates]
     compiler = _Compiler(_tokenize_all(bodies, spelling))
     begins, entries = [], []
-    for body in bodies:
+    for template, body in zip(templates, bodies, strict=True):
+        compiler.optional = SKIP | URL if template.kind in TEXT_KINDS else 0
         begins.append(compiler.size)
         compiler.nodes(body)
         compiler.emit(ACCEPT)
     begins.append(compiler.size)
-    op, argument, target = (
-        np.concatenate(part) for part in (compiler.op, compiler.argument, compiler.target)
-    )
+    op, argument, target = (np.concatenate(part) for part in (compiler.op, compiler.argument, compiler.target))
     for number, begin in enumerate(begins[:-1]):
         entries.extend((key, number) for key in sorted(_entry_keys(op, argument, target, begin)))
     return Program(
@@ -189,6 +187,8 @@ def trim(nodes: list[Node]) -> list[Node]:
     ):
         first -= 1
     nodes = nodes[first:]
+    if len(nodes) > 2 and isinstance(nodes[0], str) and nodes[0].split() == ["Copyright"]:
+        nodes = nodes[2:]  # a notice that starts with its copyright line: the holder's slot goes as well
     while nodes and not isinstance(nodes[-1], str):
         if nodes[-1][0] == "*":
             nodes = nodes[:-1]
@@ -222,9 +222,7 @@ def leading(nodes: Sequence[Node]) -> list[str]:
 
 def plain(nodes: Sequence[Node]) -> str:
     """Return the text of nodes with every variable part as in the original."""
-    pieces = [
-        node if isinstance(node, str) else plain(node[1]) if node[0] == "?" else node[1] for node in nodes
-    ]
+    pieces = [node if isinstance(node, str) else plain(node[1]) if node[0] == "?" else node[1] for node in nodes]
     return " ".join(pieces)
 
 
@@ -260,9 +258,7 @@ def combine(key: int, word: int) -> int:
     return ((key ^ word) * int(_MULTIPLIER)) & ((1 << 64) - 1)
 
 
-def _entry_keys(
-    op: NDArray[np.uint8], argument: NDArray[np.uint64], target: NDArray[np.int32], begin: int
-) -> set[int]:
+def _entry_keys(op: NDArray[np.uint8], argument: NDArray[np.uint64], target: NDArray[np.int32], begin: int) -> set[int]:
     """Return the keys of all ways to begin a template, of three words or as many as come before a slot."""
     keys: set[int] = set()
     pending = [(begin, 0, 0)]

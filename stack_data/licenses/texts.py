@@ -14,12 +14,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal
 
-from stack_data.licenses import automaton
+import numpy as np
+
+from stack_data.licenses import automaton, expressions
 from stack_data.licenses.evidence import Evidence
 from stack_data.licenses.gaps import Match, Reference, Remain, explain, longest
 from stack_data.licenses.phrases import Tables, tables
+from stack_data.licenses.sections import fields, scope
 from stack_data.licenses.similarity import Nearest, difference, nearest
 from stack_data.licenses.tokens import COVERED, OPERATIVE, Words, tokenize
 
@@ -42,23 +46,43 @@ class TextFindings:
 
 def find_texts(text: str, path: str = "") -> TextFindings:
     """Return what the licence-like file `text` says; `path` is only copied into the evidence."""
+    found, copyrights = _find(text)
+    return TextFindings(tuple(replace(evidence, path=path) for evidence in found), copyrights)
+
+
+@lru_cache(maxsize=2048)
+def _find(text: str) -> tuple[tuple[Evidence, ...], tuple[tuple[int, int], ...]]:
     tables_ = tables()
     words = tokenize(text, tables_.spelling)
     trials = automaton.run(tables_.texts.program, words)
     matches = _without_lone_preambles(longest(trials, tables_.texts.rank), tables_)
     for match in matches:
         words.flags[match.begin : match.end] |= COVERED
+    stated = [(_words_of(words, start, end), evidence) for start, end, evidence in fields(text)]
+    stated = [(span, evidence) for span, evidence in stated if not (words.flags[slice(*span)] & COVERED).any()]
+    for span, _ in stated:
+        words.flags[slice(*span)] |= COVERED
     stretches = _altered(words, tables_)
     references, remains = explain(text, words, tables_)
-    found = [
-        _text_evidence(match, words, tables_) for match in matches if _kind(match, tables_) != "preamble"
-    ]
-    found += [_stretch_evidence(text, words, trials, stretch, tables_) for stretch in stretches]
-    found += _reference_evidence(references, words, {evidence.expression for evidence in found})
+    texts = [_text_evidence(match, words, tables_) for match in matches if _kind(match, tables_) != "preamble"]
+    texts += [_stretch_evidence(text, words, trials, stretch, tables_) for stretch in stretches]
+    named = [evidence for _, evidence in stated] + list(_reference_evidence(references, words, texts))
+    found = texts + [one for one in named if not _is_told(one, texts)]
     found += [_remain_evidence(remain) for remain in remains]
-    found = [replace(evidence, path=path) for evidence in found]
     found.sort(key=lambda evidence: (evidence.start, evidence.end, evidence.expression or ""))
-    return TextFindings(tuple(found), tuple(copyright_spans(text)))
+    return tuple(scope(text, found)), tuple(copyright_spans(text))
+
+
+def _words_of(words: Words, start: int, end: int) -> tuple[int, int]:
+    return int(np.searchsorted(words.start, start)), int(np.searchsorted(words.start, end))
+
+
+def _is_told(reference: Evidence, texts: list[Evidence]) -> bool:
+    """Tell whether a licence that is named has its text in the file, so that naming it says nothing more."""
+    expression = reference.expression or ""
+    if reference.method == "tag" or expressions.has_choice(expression):
+        return False
+    return any(text.expression and expressions.covers(expression, text.expression) for text in texts)
 
 
 def find_header_texts(comment: str, path: str = "") -> TextFindings:
@@ -98,9 +122,7 @@ def _text_evidence(match: Match, words: Words, tables_: Tables) -> Evidence:
     return Evidence("", *_span(words, match.begin, match.end), method, template.ids[0])
 
 
-def _stretch_evidence(
-    text: str, words: Words, trials: automaton.Trials, stretch: Nearest, tables_: Tables
-) -> Evidence:
+def _stretch_evidence(text: str, words: Words, trials: automaton.Trials, stretch: Nearest, tables_: Tables) -> Evidence:
     template = tables_.texts.templates[stretch.template]
     excluded = stretch.score >= CLOSE and template.ids[0] not in tables_.permissive
     detail = difference(text, words, trials, stretch)
@@ -108,20 +130,21 @@ def _stretch_evidence(
     return Evidence("", *span, "text", template.ids[0] if excluded else None, round(stretch.score, 3), detail)
 
 
-def _reference_evidence(
-    references: list[Reference], words: Words, known: set[str | None]
-) -> Iterator[Evidence]:
-    """Yield references, without those to a licence whose text is in the file."""
+def _reference_evidence(references: list[Reference], words: Words, texts: list[Evidence]) -> Iterator[Evidence]:
+    """Yield what is named; `choose` stands for the texts that follow it."""
     for reference in references:
-        if reference.either or not known.intersection(reference.ids):
-            span = _span(words, reference.begin, reference.end)
-            yield Evidence("", *span, "reference", " OR ".join(reference.ids), 0.9)
+        start, end = _span(words, reference.begin, reference.end)
+        ids = reference.ids
+        if reference.choose:
+            ids = tuple(dict.fromkeys(text.expression or "" for text in texts if text.start >= end))
+        if len(ids) > 1 and "" in ids:
+            yield Evidence("", start, end, "text", None, 0.0, "a choice among texts of which one is unknown")
+        elif ids:
+            yield Evidence("", start, end, "reference", expressions.any_of(ids) or " OR ".join(ids), 0.9)
 
 
 def _remain_evidence(remain: Remain) -> Evidence:
-    return Evidence(
-        "", remain.start, remain.end, "text", None, 0.0, "unexplained: " + ", ".join(remain.words)
-    )
+    return Evidence("", remain.start, remain.end, "text", None, 0.0, "unexplained: " + ", ".join(remain.words))
 
 
 _COPYRIGHT = re.compile(

@@ -23,6 +23,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 OPERATIVE, SKIP, URL, FOREIGN, FIRST, COVERED, LINE_END = 1, 2, 4, 8, 16, 32, 64
+PERSONAL = 128  # in a spelling table: no legal effect where written as a name (Will, Grant, May)
 
 _FNV_OFFSET, _FNV_PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
 _IGNORABLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
@@ -60,8 +61,8 @@ def word_hash(word: str) -> int:
     return value
 
 
-def make_spelling(equal: dict[str, str], operative: set[str]) -> Spelling:
-    """Build the table from word -> replacement (one or two words) and the set of operative words."""
+def make_spelling(equal: dict[str, str], operative: set[str], personal: set[str]) -> Spelling:
+    """Build the table: word -> replacement (one or two words), operative words, and those that are names too."""
     words = sorted(equal.keys() | operative)
     size = 1 << max(4, (2 * len(words)).bit_length())
     table = Spelling(*(np.zeros(size, np.uint64) for _ in range(3)), np.zeros(size, np.uint8))
@@ -74,6 +75,7 @@ def make_spelling(equal: dict[str, str], operative: set[str]) -> Spelling:
         table.first[slot] = word_hash(parts[0])
         table.second[slot] = word_hash(parts[1]) if len(parts) > 1 else 0
         table.flags[slot] = OPERATIVE if operative.intersection((word, *parts)) else 0
+        table.flags[slot] |= PERSONAL if word in personal else 0
     return table
 
 
@@ -87,6 +89,8 @@ def tokenize(text: str, spelling: Spelling) -> Words:
 _COPYRIGHT, _OWNER, _OWNERS, _HOLDER, _HOLDERS = (
     np.uint64(word_hash(word)) for word in ("copyright", "owner", "owners", "holder", "holders")
 )
+# "All rights reserved" says nothing and may stand in any slot.
+_ALL, _RIGHTS, _RESERVED = (np.uint64(word_hash(word)) for word in ("all", "rights", "reserved"))
 
 _HTML = re.compile(
     r"</?(?:a|abbr|address|b|blockquote|body|br|center|code|dd|div|dl|dt|em|font|h[1-6]|head|header|hr|html|i"
@@ -164,11 +168,15 @@ def _tokenize(codes, folds, keys, first, second, key_flags):  # type: ignore[no-
             if keys[slot] == value:
                 value = first[slot]
                 extra = second[slot]
-                flag |= key_flags[slot]
+                flag |= _effect(key_flags[slot], codes, begin, position)
                 break
             slot = (slot + np.uint64(1)) & np.uint64(len(keys) - 1)
         if (value == _OWNER or value == _OWNERS) and count > 0 and hashes[count - 1] == _COPYRIGHT:
             value = _HOLDER if value == _OWNER else _HOLDERS
+        if value == _RESERVED and count > 1 and hashes[count - 1] == _RIGHTS and hashes[count - 2] == _ALL:
+            flag = np.uint8(flag & ~OPERATIVE) | SKIP
+            for before in (count - 2, count - 1):
+                flags[before] = np.uint8(flags[before] & ~OPERATIVE) | SKIP
         hashes[count] = value
         starts[count] = begin
         ends[count] = position
@@ -181,6 +189,14 @@ def _tokenize(codes, folds, keys, first, second, key_flags):  # type: ignore[no-
             flags[count] = flag
             count += 1
     return hashes[:count].copy(), starts[:count].copy(), ends[:count].copy(), flags[:count].copy()
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _effect(flags, codes, begin, end):  # type: ignore[no-untyped-def]
+    """Return a word's flags; a word that is a personal name too loses its effect when written like one."""
+    if flags & PERSONAL and end - begin > 1 and 65 <= codes[begin] <= 90 and codes[begin + 1] >= 97:
+        return np.uint8(0)
+    return np.uint8(flags & OPERATIVE)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
@@ -220,10 +236,7 @@ def _after_break(codes, folds, position):  # type: ignore[no-untyped-def]
                 return -1
             broken = True
         elif (
-            code == 32
-            or code == 9
-            or code == 13
-            or (broken and (code == 42 or code == 35 or code == 47 or code == 59))
+            code == 32 or code == 9 or code == 13 or (broken and (code == 42 or code == 35 or code == 47 or code == 59))
         ):
             pass
         else:
