@@ -79,7 +79,10 @@ def explain(text: str, words: Words, tables: Tables) -> tuple[list[Reference], l
     for match in phrases:
         explained[match.begin : match.end] = True
         kind = tables.phrases.templates[match.template].kind
-        if kind != "neutral":
+        if kind == "stated":
+            start, end = (int(np.searchsorted(words.start, folded.start[at])) for at in (match.begin, match.end - 1))
+            references.append(Reference(tables.phrases.templates[match.template].ids, start, end + 1))
+        elif kind != "neutral":
             references.extend(_phrase_references(match, kind, folded, origin, names, tables.names, words.start))
     for at in np.flatnonzero((folded.hash == _NAME) & ~explained):
         name = names[origin[at]]

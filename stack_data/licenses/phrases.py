@@ -64,7 +64,7 @@ def tables() -> Tables:
     parts = (
         list(_texts(spdx, words, permissive)),
         list(_names(spdx, words)),
-        list(_phrases(words["phrases"])),
+        list(_phrases(words)),
     )
     deprecated = {entry["id"] for entry in spdx["licenses"] if entry["deprecated"]}
     ranks = [[_rank(t, permissive, deprecated) for t in part] for part in parts]
@@ -132,13 +132,17 @@ def _names(spdx: dict[str, Any], words: dict[str, Any]) -> Iterator[Template]:
 
 
 def _is_title(part: str) -> bool:
-    return 1 < len(part.split()) <= _LONGEST_TITLE and re.search(r"licen[sc]e|gpl", part, re.I) is not None
+    return 1 < len(re.findall(r"\w+", part)) <= _LONGEST_TITLE and re.search(r"licen[sc]e|gpl", part, re.I) is not None
 
 
-def _phrases(phrases: dict[str, list[str]]) -> Iterator[Template]:
-    for kind, lines in phrases.items():
+def _phrases(words: dict[str, Any]) -> Iterator[Template]:
+    """Yield phrases by kind, and notices with the licence they state."""
+    for kind, lines in words["phrases"].items():
         for line in lines:
             yield Template((), kind, list(parse_phrase(line)))
+    for identifier, lines in words["notices"].items():
+        for line in lines:
+            yield Template((identifier,), "stated", list(parse_phrase(line)))
 
 
 def parse_phrase(line: str) -> Iterator[Any]:

@@ -39,6 +39,7 @@ _PATH = re.compile(
     r"(?<![\w:/@.-])[`'\"(]?((?:[\w.*+-]+/)+[\w.*+-]*|[\w*+-]+\.(?:py|pyx|pyi|c|cc|cpp|h|hpp|js|ts|css|rs|go|java|rb|sh|m4|s|S))\b"
 )
 _EXCEPT = re.compile(r"\b(?:except|excluding|other than|unless|not|but)\b", re.I)
+_NO_PATHS = ("and/or", "his/her", "he/she", "either/or", "N/A", "n/a", "w/o", "c/o")
 _REACH = 2000  # characters from a sentence to the text it announces
 
 
@@ -54,19 +55,21 @@ class Section:
 
 
 def fields(text: str) -> Iterator[tuple[int, int, Evidence]]:
-    """Yield (start, end of value, evidence) for each licence field whose value is an SPDX expression."""
+    """Yield (start, end, evidence) for each licence field whose value is an SPDX expression."""
     for field in _LICENSE.finditer(text):
         value = field["value"].strip("`'\"<>*").removesuffix("*/").removesuffix("-->").strip()
         expression = expressions.parse(value) if len(value) < 200 else None
         if expression is not None:
             method = "tag" if field["tag"].lower().startswith("spdx") else "reference"
             found = Evidence("", *field.span("value"), method, expression)  # type: ignore[arg-type]
-            yield field.start("value"), field.end("value"), found
+            yield field.start("tag"), field.end("value"), found
 
 
-def sections(text: str) -> list[Section]:
-    """Return the sections of a file in order."""
-    return sorted([*_stanzas(text), *_sentences(text)], key=lambda section: section.start)
+def sections(text: str, evidence: Sequence[Evidence] = ()) -> list[Section]:
+    """Return the sections of a file in order; sentences inside the texts of `evidence` announce nothing."""
+    texts = [one for one in evidence if one.method == "text" and one.expression]
+    announced = (s for s in _sentences(text) if not any(t.start < s.end and s.start < t.end for t in texts))
+    return sorted([*_stanzas(text), *announced], key=lambda section: section.start)
 
 
 def _stanzas(text: str) -> Iterator[Section]:
@@ -116,14 +119,14 @@ def _sentences(text: str) -> Iterator[Section]:
     for sentence in _SENTENCE.finditer(text):
         begin = max(text.rfind(". ", 0, sentence.start()), text.rfind("\n\n", 0, sentence.start())) + 1
         head = text[begin : sentence.end()]
-        found = tuple(dict.fromkeys(match[1].rstrip(".") for match in _PATH.finditer(head)))
+        found = tuple(dict.fromkeys(m[1].rstrip(".") for m in _PATH.finditer(head) if m[1] not in _NO_PATHS))
         if found and len(head) < 800 and not _EXCEPT.search(head) and "://" not in head:
             yield Section(begin, sentence.end(), found, single=True)
 
 
 def scope(text: str, evidence: Sequence[Evidence]) -> list[Evidence]:
     """Return the evidence with the files each speaks for; `evidence` is in order of the text."""
-    known = sections(text)
+    known = sections(text, evidence)
     if not known:
         return list(evidence)
     scoped = list(evidence)

@@ -8,7 +8,7 @@ preambles, filled-in names), and gives the difference as evidence for the altere
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -21,6 +21,7 @@ from stack_data.licenses.tokens import COVERED, SKIP, Words, tokenize
 
 RUN = 5
 LEAST_WORDS = 24  # shorter stretches are left to the words around texts
+_PREFERENCE = 1.15  # an altered permissive text is called that, not the rare licence that happens to be as near
 _FAR = 80  # words without a common run that end a stretch
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
@@ -58,7 +59,7 @@ def nearest(words: Words, library: Library) -> list[Nearest]:
 
 
 def _best(words: Words, free: NDArray[np.intp], library: Library) -> Nearest | None:
-    index = _index()
+    index, permissive = _index(), tables().permissive
     runs = _runs(words.hash[free])
     low = np.searchsorted(index.keys, runs, "left")
     high = np.searchsorted(index.keys, runs, "right")
@@ -73,8 +74,12 @@ def _best(words: Words, free: NDArray[np.intp], library: Library) -> Nearest | N
     order = np.argsort(-hits / np.sqrt(index.sizes + 1.0), kind="stable")[:12]
     for template in order[hits[order] >= RUN]:
         candidate = _stretch(int(template), np.unique(places[owners == template]), free, int(index.sizes[template]))
+        if library.templates[template].ids[0] in permissive:
+            candidate = replace(candidate, score=candidate.score * _PREFERENCE)
         if best is None or candidate.score > best.score:
             best = candidate
+    if best is not None and library.templates[best.template].ids[0] in permissive:
+        best = replace(best, score=best.score / _PREFERENCE)
     return best if best is not None and best.score >= 0.25 else None
 
 

@@ -138,12 +138,14 @@ def _tokenize(codes, folds, keys, first, second, key_flags):  # type: ignore[no-
     position = 0
     fresh_line = True
     in_url = False
+    holders = False  # in a line of copyright, where personal words are names in any case
     while position < size:
         code = codes[position]
         folded = folds[code] if code < 0x10000 else np.uint32(0)
         if folded <= 1:
             if code == 10 or code == 13:
                 fresh_line = True
+                holders = False
             if code <= 32 or code == 60 or code == 62 or code == 34:
                 in_url = False
             position += 1
@@ -168,7 +170,7 @@ def _tokenize(codes, folds, keys, first, second, key_flags):  # type: ignore[no-
             if keys[slot] == value:
                 value = first[slot]
                 extra = second[slot]
-                flag |= _effect(key_flags[slot], codes, begin, position)
+                flag |= _effect(key_flags[slot], codes, begin, position, holders)
                 break
             slot = (slot + np.uint64(1)) & np.uint64(len(keys) - 1)
         if (value == _OWNER or value == _OWNERS) and count > 0 and hashes[count - 1] == _COPYRIGHT:
@@ -177,6 +179,7 @@ def _tokenize(codes, folds, keys, first, second, key_flags):  # type: ignore[no-
             flag = np.uint8(flag & ~OPERATIVE) | SKIP
             for before in (count - 2, count - 1):
                 flags[before] = np.uint8(flags[before] & ~OPERATIVE) | SKIP
+        holders = holders or value == _COPYRIGHT or (begin > 0 and codes[begin - 1] == 169)
         hashes[count] = value
         starts[count] = begin
         ends[count] = position
@@ -192,9 +195,9 @@ def _tokenize(codes, folds, keys, first, second, key_flags):  # type: ignore[no-
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def _effect(flags, codes, begin, end):  # type: ignore[no-untyped-def]
+def _effect(flags, codes, begin, end, holders):  # type: ignore[no-untyped-def]
     """Return a word's flags; a word that is a personal name too loses its effect when written like one."""
-    if flags & PERSONAL and end - begin > 1 and 65 <= codes[begin] <= 90 and codes[begin + 1] >= 97:
+    if flags & PERSONAL and end - begin > 1 and 65 <= codes[begin] <= 90 and (holders or codes[begin + 1] >= 97):
         return np.uint8(0)
     return np.uint8(flags & OPERATIVE)
 
