@@ -149,11 +149,13 @@ def fold(build: Build, config: BuildConfig, parts: Sequence[tuple[str, str]]) ->
 
 
 def _entry_bytes(rows: _Rows) -> npt.NDArray[np.int64]:
-    return np.maximum(_numpy(rows.places["num_bytes"]), 0)
+    return np.asarray(np.maximum(_numpy(rows.places["num_bytes"]), 0), np.int64)
 
 
-def _numpy(column: pa.ChunkedArray) -> npt.NDArray[Any]:
-    return column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy()
+def _numpy(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
+    if isinstance(column, pa.ChunkedArray):
+        return np.asarray(column.to_numpy())
+    return np.asarray(column.to_numpy(zero_copy_only=False))
 
 
 def _is_null(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:

@@ -114,7 +114,7 @@ def _complete(
     except SourceError as error:
         failures[source.name] = str(error)
         units = []
-    fresh = [{"key": unit.key, "locked": dict(unit.locked)} for unit in units]
+    fresh: list[dict[str, Any]] = [{"key": unit.key, "locked": dict(unit.locked)} for unit in units]
     if old and old["units"]:
         resolved = {unit["key"]: unit for unit in fresh}
         fresh = [unit if "failed" not in unit["locked"] else resolved.get(unit["key"], unit) for unit in old["units"]]

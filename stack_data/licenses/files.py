@@ -79,12 +79,15 @@ def folder_of(path: str) -> str:
     """Return the folder an evidence file speaks for ("" is the root).
 
     `LICENSES/` and the like speak for the folder above them, `x.dist-info/` and `x.egg-info/` for the folder that
-    holds them.
+    holds them. Below `x.dist-info/licenses/` a wheel keeps the paths the files had in the source tree (PEP 639), so
+    `licenses/a/b/LICENSE` speaks for `a/b/`, as it does in the source.
     """
     parts = path.split("/")[:-1]
     for index, part in enumerate(parts):
         if part.endswith((".dist-info", ".egg-info")):
-            return "/".join(parts[:index])
+            inside = parts[index + 1 :]
+            parts = parts[:index] + (inside[1:] if inside[:1] == ["licenses"] else [])
+            break
     while parts and parts[-1].lower() in _names().transparent:
         parts.pop()
     return "/".join(parts)

@@ -92,14 +92,23 @@ def _of_block(block: str) -> tuple[Evidence, ...]:
     if _SPEAKS.search(block) is None:
         return ()
     texts = [one for one in find_header_texts(block).evidence if _is_licence_text(one)]
+    whole = notice_in(block)
+    if whole and whole.expression:
+        # A standard notice quotes its licence: a fragment like it is that quotation, not an altered text.
+        texts = [one for one in texts if not _is_quoted(one, whole.expression)]
     rest = block
     for one in reversed(texts):
         rest = rest[: one.start] + "\n" + rest[one.end :]
     # Notices and riders around a pasted text; a comment's other prose is no licence.
-    notice = notice_in(rest)
+    notice = notice_in(rest) if texts else whole
     if notice and notice.expression not in {one.expression for one in texts if one.expression}:
         texts.append(Evidence("", 0, len(block), "notice", notice.expression, 1.0, notice.detail))
     return tuple(texts)
+
+
+def _is_quoted(evidence: Evidence, expression: str) -> bool:
+    nearest = re.match(r"nearest ([^\s:]+): does not begin like it", evidence.detail)
+    return evidence.expression is None and nearest is not None and expressions.covers(expression, nearest[1])
 
 
 def _is_licence_text(evidence: Evidence) -> bool:

@@ -61,7 +61,7 @@ def _license_urls(facts: Facts) -> list[str]:
 def _file(name: str, output: Output) -> dict[str, Any]:
     return {
         "@type": "cr:FileObject", "@id": name, "name": name, "contentUrl": name, "sha256": output.sha256,
-        "contentSize": f"{output.num_bytes} B", "encodingFormat": "application/vnd.apache.parquet",
+        "contentSize": f"{output.num_bytes} B", "encodingFormat": "application/x-parquet",
     }  # fmt: skip
 
 
@@ -69,7 +69,7 @@ def _sets(facts: Facts) -> list[dict[str, Any]]:
     return [
         {
             "@type": "cr:FileSet", "@id": f"files-{slug}", "name": f"files-{slug}",
-            "encodingFormat": "application/vnd.apache.parquet", "includes": f"data/{slug}/*.parquet",
+            "encodingFormat": "application/x-parquet", "includes": f"data/{slug}/*.parquet",
         }
         for slug in facts.configs
     ]  # fmt: skip

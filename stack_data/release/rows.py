@@ -124,6 +124,7 @@ def _data_rows(
 
 def _text_hashes(texts: pa.LargeStringArray, originals: pa.ChunkedArray, plain: pa.Array) -> pa.Array:
     """A text whose bytes are the original's has the original's hash; only the others are hashed again."""
+    plain = plain.combine_chunks() if isinstance(plain, pa.ChunkedArray) else plain
     others = pc.indices_nonzero(pc.invert(plain))
     hashes = [hashlib.sha256(text.as_py().encode()).hexdigest() for text in texts.take(others)]
     column = originals.combine_chunks() if isinstance(originals, pa.ChunkedArray) else originals

@@ -75,9 +75,7 @@ def read(unit: Unit, context: SourceContext) -> UnitReading:
     listing = list_tree(site)
     check_listing(site, listing, locked["site_packages"])
     distributions = [one for one in _distributions(site) if _is_wanted(one.name, locked)]
-    repositories = [
-        Repository(host="pypi", owner="-", repo=one.name, aliases=one.aliases) for one in distributions
-    ]
+    repositories = [Repository(host="pypi", owner="-", repo=one.name, aliases=one.aliases) for one in distributions]
     repositories.append(Repository(host="environment", owner="-", repo="unowned"))
     entries = _site_entries(site, listing, distributions, locked, context)
     library = locked["standard_library"]
@@ -127,7 +125,7 @@ def _find_in_folder(config: EnvironmentConfig, folder: Path) -> _Places:
         raise SourceError(f"source {config.name}: {folder} has no site-packages")
     library = Path(values.get("home", "")).parent / "lib" / sites[0].parent.name
     version = values.get("version_info", values.get("version", sites[0].parent.name.removeprefix("python")))
-    return _Places(str(sites[0]), str(library), version)
+    return _Places(str(sites[0]), str(library), str(version))
 
 
 def _no_library(config: EnvironmentConfig, folder: Path) -> _Places:

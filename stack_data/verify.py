@@ -1,0 +1,166 @@
+"""`data verify`: every file of a build or a release against its manifests, and every released row against itself.
+
+A release folder is checked alone, wherever it was copied to. What is recomputed: SHA-256 of each listed file, the
+decoding of every column, content_id and text_sha256 from the text, shard, order and counts, and that provenance and
+notices speak of exactly the released contents. Not recomputed: licence decisions (rerun the build for that).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from stack_data import manifest, storage
+from stack_data.errors import InputError
+from stack_data.identity import content_id
+from stack_data.layout import Build
+from stack_data.lock import read as read_lock
+from stack_data.release.shards import content_hash
+from stack_data.release.tables import DATA
+
+
+@dataclass(slots=True)
+class Verification:
+    """The outcome: one line per problem."""
+
+    num_files: int = 0
+    num_rows: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def verify(folder: Path) -> Verification:
+    """Check a build or a release; InputError when the folder is neither."""
+    result = Verification()
+    if (folder / "sources.lock.json").exists():
+        _verify_build(Build.open(folder), result)
+    elif (folder / "manifest.json").exists():
+        _verify_release(folder, result)
+    else:
+        raise InputError(f"{folder} is neither a build (sources.lock.json) nor a release (manifest.json)")
+    return result
+
+
+def _verify_build(build: Build, result: Verification) -> None:
+    paths = [build.group_manifest(group.name) for group in read_lock(build).groups]
+    paths += sorted((build.folder / "decisions").glob("*/manifest.json"))
+    for path in paths:
+        try:
+            listed = manifest.read(path)
+        except InputError as error:
+            result.problems.append(str(error))
+            continue
+        _check_files(build.folder, listed, result)
+    for group in read_lock(build).groups:
+        for path in sorted((build.folder / "files").glob(f"{group.name}-*.parquet")):
+            _check_contents(path, result)
+    for release in sorted((build.folder / "releases").glob("*/manifest.json")):
+        _verify_release(release.parent, result)
+
+
+def _check_files(folder: Path, listed: manifest.Manifest, result: Verification) -> None:
+    for name, output in sorted(listed.outputs.items()):
+        result.num_files += 1
+        path = folder / name
+        if not path.exists():
+            result.problems.append(f"{path}: missing")
+        elif path.stat().st_size != output.num_bytes or storage.sha256_file(path) != output.sha256:
+            result.problems.append(f"{path}: its bytes are not those of the manifest")
+
+
+def _check_contents(path: Path, result: Verification) -> None:
+    try:
+        for table in storage.read_row_groups(path):
+            result.num_rows += table.num_rows
+            rows = zip(
+                table["content_id"].to_pylist(), table["sha256"].to_pylist(), table["content"].to_pylist(), strict=True
+            )
+            for identity, digest, content in rows:
+                if content is not None and (
+                    content_id(content) != identity or hashlib.sha256(content).hexdigest() != digest
+                ):
+                    result.problems.append(f"{path}: {identity}: the content has another hash")
+    except InputError as error:
+        result.problems.append(str(error))
+
+
+def _verify_release(folder: Path, result: Verification) -> None:
+    try:
+        listed = manifest.read(folder / "manifest.json")
+    except InputError as error:
+        result.problems.append(str(error))
+        return
+    _check_files(folder, listed, result)
+    extra = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    extra -= {*listed.outputs, "manifest.json"}
+    result.problems += [f"{folder / name}: not in the manifest" for name in sorted(extra)]
+    rows = 0
+    for name in sorted(one for one in listed.outputs if one.startswith("data/")):
+        try:
+            rows += _check_shard(folder, name.removeprefix("data/"), listed.plan["config"], result)
+        except InputError as error:
+            result.problems.append(str(error))
+    if rows != listed.counts["files"]:
+        result.problems.append(f"{folder}: {rows} rows, the manifest says {listed.counts['files']}")
+
+
+def _check_shard(folder: Path, name: str, config: dict[str, Any], result: Verification) -> int:
+    """Check one data shard, and that provenance and notices stand beside it; return its rows."""
+    path = folder / "data" / name
+    ids: list[str] = []
+    for table in storage.read_row_groups(path):
+        if table.schema.names != DATA.names:
+            result.problems.append(f"{path}: its columns are not those of a release")
+            return 0
+        _check_rows(path, table, result)
+        ids += table["content_id"].to_pylist()
+    result.num_rows += len(ids)
+    _check_order(path, name, ids, int(config["seed"]), result)
+    places = storage.read_parquet(folder / "provenance" / name, ["released_content_id", "rank"])
+    first = [one["released_content_id"] for one in places.to_pylist() if one["rank"] == 0]
+    if first != ids:
+        result.problems.append(f"{folder / 'provenance' / name}: does not list the places of the shard's contents")
+    if storage.read_parquet(folder / "notices" / name, ["content_id"])["content_id"].to_pylist() != ids:
+        result.problems.append(f"{folder / 'notices' / name}: does not list the shard's contents")
+    return len(ids)
+
+
+def _check_rows(path: Path, table: pa.Table, result: Verification) -> None:
+    columns = (
+        "content_id",
+        "content",
+        "text_sha256",
+        "sha256",
+        "encoding",
+        "conversion",
+        "length_bytes",
+        "license_type",
+    )
+    for row in zip(*(table[name].to_pylist() for name in columns), strict=True):
+        identity, text, text_hash, original, encoding, conversion, length, license_type = row
+        content = text.encode("utf-8")
+        digest = hashlib.sha256(content).hexdigest()
+        plain = encoding == "utf-8" and not conversion
+        if digest != text_hash or length != len(content):
+            result.problems.append(f"{path}: {identity}: text_sha256 or length_bytes is not the text's")
+        elif plain and digest == original and content_id(content) != identity:
+            result.problems.append(f"{path}: {identity}: is not the id of the text")
+        if license_type != "permissive":
+            result.problems.append(f"{path}: {identity}: license_type is {license_type}")
+
+
+def _check_order(path: Path, name: str, ids: list[str], seed: int, result: Verification) -> None:
+    keys = content_hash(pa.array(ids, pa.string()), seed)
+    number, count = _numbers(name)
+    if len(keys) and (np.any(keys[1:] < keys[:-1]) or np.any(keys % np.uint64(count) != number)):
+        result.problems.append(f"{path}: rows are not in their shard or not in hash order")
+
+
+def _numbers(name: str) -> tuple[int, int]:
+    """Return shard number and count out of `.../train-00003-of-00016.parquet`."""
+    _, number, _, count = name.rpartition("/")[2].removesuffix(".parquet").split("-")
+    return int(number), int(count)

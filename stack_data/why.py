@@ -1,0 +1,140 @@
+"""`data why`: what happened to a file, step by step, with the evidence. Joins decisions; writes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+
+from stack_data import storage
+from stack_data.errors import InputError
+from stack_data.layout import Build, part_name
+from stack_data.lock import read as read_lock
+from stack_data.manifest import read as read_manifest
+from stack_data.reasons import BY_VALUE
+
+MAX_CONTENTS = 20
+
+
+def why(folder: Path, query: str) -> list[dict[str, Any]]:
+    """Return what is known of each content that `query` names: a content_id, its first digits, or a path.
+
+    Raises InputError when nothing in the build has that name.
+    """
+    build = Build.open(folder)
+    parts = _parts(build)
+    places = [place for group, part in parts for place in _places(build, group, part, query)]
+    if not places:
+        raise InputError(f"{query!r} is no content_id and no path in {folder}; paths are spelled as in the source")
+    by_content: dict[str, list[dict[str, Any]]] = {}
+    for place in places:
+        by_content.setdefault(place["content_id"] or f"(not read) {place['path']}", []).append(place)
+    tainted = _tainted(build, parts, set(by_content))
+    return [_story(content, found, tainted) for content, found in list(by_content.items())[:MAX_CONTENTS]]
+
+
+def _parts(build: Build) -> list[tuple[str, str]]:
+    return [
+        (group.name, part_name(group.name, number))
+        for group in read_lock(build).groups
+        for number in range(int(read_manifest(build.group_manifest(group.name)).counts["parts"]))
+    ]
+
+
+def _places(build: Build, group: str, part: str, query: str) -> Iterator[dict[str, Any]]:
+    table = storage.read_parquet(build.provenance(part))
+    wanted = pc.equal(table["path"], query)
+    if len(query) >= 4 and all(digit in "0123456789abcdef" for digit in query.lower()):
+        wanted = pc.or_kleene(wanted, pc.starts_with(table["content_id"], query.lower()))
+    rows = pc.indices_nonzero(wanted.fill_null(False)).to_pylist()
+    if not rows:
+        return
+    repositories = storage.read_parquet(build.repositories(group)).to_pylist()
+    decided = {
+        stage: storage.read_parquet(build.decisions(stage, part)).take(rows).to_pylist()
+        for stage in ("fetch", "license", "language")
+        if build.decisions(stage, part).exists()
+    }
+    for index, place in enumerate(table.take(rows).to_pylist()):
+        owner = repositories[place["repository"]]
+        yield {
+            "content_id": place["content_id"], "path": place["path"], "num_bytes": place["num_bytes"],
+            "repository": "/".join(owner[key] for key in ("host", "owner", "repo")), "revision": place["revision"],
+            "group": group, **{stage: rows_of[index] for stage, rows_of in decided.items()},
+            "evidence": _evidence(build, group, decided, index),
+        }  # fmt: skip
+
+
+def _evidence(build: Build, group: str, decided: dict[str, list[dict[str, Any]]], index: int) -> list[dict[str, Any]]:
+    if "license" not in decided:
+        return []
+    verdicts = storage.read_parquet(build.decisions("license", f"{group}.verdicts"), ["evidence"])["evidence"]
+    found: list[dict[str, Any]] = json.loads(verdicts[decided["license"][index]["verdict"]].as_py())
+    return found
+
+
+def _tainted(build: Build, parts: list[tuple[str, str]], ids: set[str]) -> set[str]:
+    """Return those contents that occur anywhere under a licence known to be not permissive."""
+    config = storage.read_json(build.config)
+    if config["license"]["places"] != "all":
+        return set()
+    found: set[str] = set()
+    for _, part in parts:
+        path = build.decisions("license", part)
+        if path.exists():
+            table = storage.read_parquet(path, ["content_id", "license_type"])
+            bad = table.filter(pc.equal(table["license_type"].cast("string"), "non_permissive"))["content_id"]
+            found |= ids.intersection(bad.to_pylist())
+    return found
+
+
+def _story(content: str, places: list[dict[str, Any]], tainted: set[str]) -> dict[str, Any]:
+    kept = [place for place in places if not _reason(place)]
+    if not kept:
+        decision, reason = "drop", _reason(places[0])
+    elif content in tainted:
+        decision, reason = "drop", "license_elsewhere"
+    else:
+        decision, reason = "keep", None
+    return {"content_id": content, "decision": decision, "reason": reason, "places": places}
+
+
+def _reason(place: dict[str, Any]) -> str | None:
+    for stage in ("fetch", "license", "language"):
+        reason = place.get(stage, {}).get("reason")
+        if reason:
+            return str(reason)
+    return None
+
+
+def explain(story: dict[str, Any]) -> str:
+    """Return a story as text for people."""
+    verdict = "kept" if story["decision"] == "keep" else f"dropped: {story['reason']}"
+    lines = [f"{story['content_id']}  {verdict}"]
+    if story["reason"]:
+        lines.append(f"  {BY_VALUE[story['reason']].meaning}")
+    for place in story["places"]:
+        lines.append(f"  {place['repository']} {place['revision']}: {place['path']}")
+        lines += [f"    {line}" for line in _place_lines(place)]
+    return "\n".join(lines)
+
+
+def _place_lines(place: dict[str, Any]) -> Iterator[str]:
+    fetched = place.get("fetch", {})
+    if fetched.get("reason"):
+        yield f"fetch: {fetched['reason']} {fetched.get('detail') or ''}".rstrip()
+        return
+    decided = place.get("license", {})
+    state = decided.get("reason") or "permissive"
+    yield f"license: {decided.get('expression') or 'none'} ({state}{': ' + decided['detail'] if decided.get('detail') else ''})"
+    for one in place["evidence"]:
+        where = one.get("path") or "the file itself"
+        yield f"  {one['method']} {one.get('expression') or 'unknown'} in {where}" + (
+            f": {one['detail']}" if one.get("detail") else ""
+        )
+    language = place.get("language", {})
+    marks = [name[3:] for name in ("is_vendor", "is_documentation", "is_generated") if language.get(name)]
+    yield f"language: {language.get('language') or 'unknown'}" + (f" ({', '.join(marks)})" if marks else "")
