@@ -227,10 +227,15 @@ class _GroupWriter:
         return None
 
     def _add(self, entry: Entry, first_repository: int) -> None:
-        identity, reason, place = entry.content_id, entry.reason, (-1, -1)
+        place: tuple[int, int] = (-1, -1)
+        identity, reason = entry.content_id, entry.reason
         if entry.content is not None:
             identity = content_id(entry.content)
             place, reason = self._store(identity, entry.content)
+        elif reason is None and identity is not None:
+            # A further place of a content that this group has read: it is named, not read again.
+            place = self.rows.get(identity, place)
+            reason = None if place[0] >= 0 else self.unusable.get(identity, Reason.CONTENT_MISSING)
         self.part.places.append(
             {
                 "content_id": identity, "file_part": place[0], "file_row": place[1],
