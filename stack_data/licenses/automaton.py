@@ -17,8 +17,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from stack_data.licenses.templates import ACCEPT, JUMP, MAYBE, SLOT, SPLIT, Program
-from stack_data.licenses.tokens import COVERED, FOREIGN, LINE_END, OPERATIVE, SKIP, URL, Words
+from stack_data.licenses.templates import ACCEPT, ITEM, JUMP, MAYBE, SLOT, SPLIT, Program
+from stack_data.licenses.tokens import COVERED, FOREIGN, LINE_END, NUMBERING, OPERATIVE, SKIP, URL, Words
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _MOST = 1 << 14  # entries tried in one text; a text that has more is no licence file
@@ -140,11 +140,11 @@ def _match(op, argument, target, own_from, own, start, hashes, flags, position, 
         for index in range(count):
             here = now[index]
             kind = op[here]
-            if kind == SLOT:
+            if kind == SLOT or kind == ITEM:
                 taken = (marks[here] & 1023) + (4 if flag & FOREIGN else 1)
                 if flag & (SKIP | LINE_END):
                     taken = marks[here] & 1023
-                if taken <= argument[here] and _slot_takes(own_from, own, target[here], word, flag):
+                if taken <= argument[here] and _slot_takes(kind, own_from, own, target[here], word, flag):
                     fresh, done = _add(op, target, marks, generation, then, fresh, here, taken, stack)
                     accepted |= done
                 continue
@@ -168,9 +168,15 @@ def _match(op, argument, target, own_from, own, start, hashes, flags, position, 
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def _slot_takes(own_from, own, slot, word, flag):  # type: ignore[no-untyped-def]
+def _slot_takes(kind, own_from, own, slot, word, flag):  # type: ignore[no-untyped-def]
     """Tell whether a slot may swallow a word: one without legal effect, or one that its original has."""
-    if not (flag & OPERATIVE) or flag & (SKIP | URL | LINE_END):
+    if flag & (SKIP | LINE_END):
+        return True
+    if kind == ITEM:
+        takes = (flag & NUMBERING) != 0 and not (flag & OPERATIVE)
+    else:
+        takes = not (flag & OPERATIVE) or (flag & URL) != 0
+    if takes:
         return True
     for index in range(own_from[slot], own_from[slot + 1]):
         if own[index] == word:
@@ -210,7 +216,7 @@ def _add(op, target, marks, generation, threads, count, here, taken, stack):  # 
         if not seen and count < len(threads):
             threads[count] = here
             count += 1
-        if kind == MAYBE or kind == SLOT:
+        if kind == MAYBE or kind == SLOT or kind == ITEM:
             stack[depth] = here + 1
             depth += 1
     return count, accepted

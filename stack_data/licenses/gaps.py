@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stack_data.licenses import automaton
-from stack_data.licenses.phrases import BARE_WORD, LINE_WORD, NAME_WORD, Library, Tables
-from stack_data.licenses.tokens import COVERED, LINE_END, OPERATIVE, SKIP, URL, Words, word_hash
-
-_NAME, _BARE, _LINE = (np.uint64(word_hash(word)) for word in (NAME_WORD, BARE_WORD, LINE_WORD))
+from stack_data.licenses.folding import NAME, Match, fold, longest
+from stack_data.licenses.phrases import Library, Tables
+from stack_data.licenses.tokens import LINE_END, OPERATIVE, SKIP, URL, Words, word_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,101 +42,63 @@ class Remain:
     words: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A template's match over words begin to end."""
-
-    template: int
-    begin: int
-    end: int
-
-
-def longest(trials: automaton.Trials, rank: NDArray[np.int32] | None = None) -> list[Match]:
-    """Return accepted matches that do not overlap, in order of the text: longer ones chosen first, then by rank."""
-    accepted = np.flatnonzero(trials.end >= 0)
-    lengths = trials.end[accepted] - trials.begin[accepted]
-    templates = trials.template[accepted]
-    preferred = templates if rank is None else rank[templates]
-    order = accepted[np.lexsort((preferred, trials.begin[accepted], -lengths))]
-    chosen: list[Match] = []
-    taken: list[tuple[int, int]] = []
-    for trial in order:
-        begin, end = int(trials.begin[trial]), int(trials.end[trial])
-        if all(end <= other_begin or begin >= other_end for other_begin, other_end in taken):
-            taken.append((begin, end))
-            chosen.append(Match(int(trials.template[trial]), begin, end))
-    return sorted(chosen, key=lambda match: match.begin)
-
-
 def explain(text: str, words: Words, tables: Tables) -> tuple[list[Reference], list[Remain]]:
     """Explain every word that is not COVERED."""
-    names = longest(automaton.run(tables.names.program, words))
-    folded, origin = _fold(text, words, names, tables.names)
-    phrases = longest(automaton.run(tables.phrases.program, folded))
+    names = longest(_inside_paragraphs(text, words, automaton.run(tables.names.program, words)))
+    folded, origin = fold(text, words, names, tables.names)
+    trials = automaton.run(tables.phrases.program, folded)
+    riders = np.array([template.kind == "rider" for template in tables.phrases.templates])[trials.template]
+    phrases = longest(replace(trials, end=np.where(riders, -1, trials.end).astype(np.int32)))
     references: list[Reference] = []
     explained = np.zeros(len(folded), bool)
     for match in phrases:
+        if tables.phrases.templates[match.template].kind == "title" and _states(folded, match):
+            continue
         explained[match.begin : match.end] = True
         kind = tables.phrases.templates[match.template].kind
         if kind == "stated":
-            start, end = (int(np.searchsorted(words.start, folded.start[at])) for at in (match.begin, match.end - 1))
+            start, end = (
+                int(np.searchsorted(words.start, folded.start[at])) for at in (match.begin, match.end - 1)
+            )
             references.append(Reference(tables.phrases.templates[match.template].ids, start, end + 1))
-        elif kind != "neutral":
-            references.extend(_phrase_references(match, kind, folded, origin, names, tables.names, words.start))
-    for at in np.flatnonzero((folded.hash == _NAME) & ~explained):
+        elif kind not in ("neutral", "title"):
+            references.extend(
+                _phrase_references(match, kind, folded, origin, names, tables.names, words.start)
+            )
+    for at in np.flatnonzero((folded.hash == NAME) & ~explained):
         name = names[origin[at]]
         references.append(Reference(tables.names.templates[name.template].ids, name.begin, name.end))
     remaining = ((folded.flags & OPERATIVE) != 0) & ((folded.flags & (URL | SKIP)) == 0) & ~explained
+    for trial in np.flatnonzero(riders & (trials.end >= 0)):
+        remaining[trials.begin[trial] : trials.end[trial]] = True
+    remaining &= (folded.flags & LINE_END) == 0
     return references, list(_remains(text, folded, np.flatnonzero(remaining)))
 
 
-def _fold(text: str, words: Words, names: list[Match], library: Library) -> tuple[Words, NDArray[np.int32]]:
-    """Return the words with each name as one word, line ends as words and covered runs as barriers, and which name each is."""
-    hashes, starts, ends, flags = words.hash.copy(), words.start, words.end.copy(), words.flags.copy()
-    keep = (flags & COVERED) == 0
-    origin = np.full(len(words), -1, np.int32)
-    for number, match in enumerate(names):
-        bare = library.templates[match.template].kind == "bare"
-        hashes[match.begin] = _BARE if bare else _NAME
-        flags[match.begin] &= 255 ^ (OPERATIVE | SKIP)
-        ends[match.begin] = ends[match.end - 1]
-        keep[match.begin + 1 : match.end] = False
-        origin[match.begin] = number
-    kept = np.flatnonzero(keep)
-    breaks = _line_breaks(text, starts, ends, kept)
-    barrier = np.diff(kept, prepend=-1) > 1
-    for match in names:
-        barrier[kept == match.end] = False  # only the rest of a name was left out
-    breaks |= barrier
-    total = len(kept) + int(breaks.sum()) + 1
-    place = np.arange(len(kept)) + np.cumsum(breaks)
-    out = Words(
-        np.full(total, _LINE),
-        np.zeros(total, np.int32),
-        np.zeros(total, np.int32),
-        np.full(total, LINE_END, np.uint8),
-    )
-    out.hash[place], out.start[place], out.end[place], out.flags[place] = (
-        hashes[kept],
-        starts[kept],
-        ends[kept],
-        flags[kept],
-    )
-    folded_origin = np.full(total, -1, np.int32)
-    folded_origin[place] = origin[kept]
-    return out, folded_origin
+_BLANK_LINE = re.compile(r"\n[^\w\n]*\n")
 
 
-def _line_breaks(
-    text: str, starts: NDArray[np.int32], ends: NDArray[np.int32], kept: NDArray[np.intp]
-) -> NDArray[np.bool_]:
-    """Tell for each kept word whether a line ends between the kept word before and it; true for the first."""
-    breaks = np.zeros(len(kept), bool)
-    previous = 0
-    for at, word in enumerate(kept):
-        breaks[at] = at == 0 or "\n" in text[previous : starts[word]]
-        previous = int(ends[word])
-    return breaks
+def _inside_paragraphs(text: str, words: Words, trials: automaton.Trials) -> automaton.Trials:
+    """Return the trials without the matches that go on over a blank line."""
+    ends = trials.end.copy()
+    for at in np.flatnonzero(ends >= 0):
+        if _BLANK_LINE.search(text, int(words.start[trials.begin[at]]), int(words.end[ends[at] - 1])):
+            ends[at] = -1
+    return replace(trials, end=ends)
+
+
+_STATING = np.array(
+    [
+        word_hash(word)
+        for word in ("under", "released", "by", "to", "with", "for", "at", "in", "from", "is", "are")
+    ],
+    np.uint64,
+)
+
+
+def _states(folded: Words, match: Match) -> bool:
+    """Tell whether a line that looks like a title is a statement that names something unknown."""
+    return bool(np.isin(folded.hash[match.begin : match.end], _STATING).any())
 
 
 def _phrase_references(

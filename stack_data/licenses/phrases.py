@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stack_data.licenses.templates import Program, Template, compile_templates, leading
+from stack_data.licenses.templates import Program, Template, compile_templates, leading, trailing
 from stack_data.licenses.tokens import Spelling, make_spelling
 from stack_data.licenses.variants import cut, widen
 
@@ -81,7 +81,9 @@ def _places(keys: list[tuple[bool, bool, bool, str]]) -> NDArray[np.int32]:
     return places
 
 
-def _rank(template: Template, permissive: frozenset[str], deprecated: set[str]) -> tuple[bool, bool, bool, str]:
+def _rank(
+    template: Template, permissive: frozenset[str], deprecated: set[str]
+) -> tuple[bool, bool, bool, str]:
     """Order templates that match the same words: the stricter verdict, then current, `-only`, and the alphabet."""
     name = template.ids[0] if template.ids else ""
     return (name in permissive, name in deprecated, name.endswith(("-or-later", "-RFN", "-no-RFN")), name)
@@ -93,7 +95,9 @@ def _folder() -> Any:
 
 def _read(name: str) -> dict[str, Any]:
     data = _folder().joinpath(name).read_bytes()
-    table: dict[str, Any] = json.loads(lzma.decompress(data) if name.endswith(".xz") else gzip.decompress(data))
+    table: dict[str, Any] = json.loads(
+        lzma.decompress(data) if name.endswith(".xz") else gzip.decompress(data)
+    )
     return table
 
 
@@ -105,7 +109,7 @@ def _texts(spdx: dict[str, Any], words: dict[str, Any], permissive: frozenset[st
         yield Template((entry["id"],), entry["kind"], nodes)
         if "notice" in entry:
             yield Template((entry["id"],), "notice", entry["notice"])
-        for part in leading(entry["template"]):
+        for part in (*leading(entry["template"]), *trailing(entry["template"])):
             if len(part.split()) > _LONGEST_TITLE:
                 yield Template((entry["id"],), "preamble", [part])
         for part in words["part"]:
@@ -132,7 +136,10 @@ def _names(spdx: dict[str, Any], words: dict[str, Any]) -> Iterator[Template]:
 
 
 def _is_title(part: str) -> bool:
-    return 1 < len(re.findall(r"\w+", part)) <= _LONGEST_TITLE and re.search(r"licen[sc]e|gpl", part, re.I) is not None
+    return (
+        1 < len(re.findall(r"\w+", part)) <= _LONGEST_TITLE
+        and re.search(r"licen[sc]e|gpl", part, re.I) is not None
+    )
 
 
 def _phrases(words: dict[str, Any]) -> Iterator[Template]:

@@ -4,7 +4,8 @@ Reads the nodes of tables/spdx_licenses.json.xz (dev/regenerate_licenses.py desc
 becomes a run of instructions that stack_data/licenses/automaton.py executes:
   WORD h     the next word must be h             MAYBE h   h, or nothing
   SPLIT x    go on here and at x                 JUMP x    go on at x
-  SLOT n     up to n words without legal effect  ACCEPT    the template ends here
+  SLOT n     up to n words without legal effect  ITEM n    up to n numbers or letters that number a clause
+  ACCEPT     the template ends here
 A template is entered through the hash of its first one to three words, so nothing is compared unless it
 begins like a template. Titles, copyright lines and other leading parts that may be absent are cut off:
 stack_data/licenses/gaps.py explains them wherever they stand. The price is that a text without any
@@ -16,6 +17,7 @@ that the template's own original text does not have.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,11 +27,14 @@ from numpy.typing import NDArray
 
 from stack_data.licenses.tokens import OPERATIVE, SKIP, URL, Spelling, Words, tokenize, word_hash
 
-WORD, MAYBE, SPLIT, JUMP, SLOT, ACCEPT = range(6)
+WORD, MAYBE, SPLIT, JUMP, SLOT, ACCEPT, ITEM = range(7)
 ENTRY_WORDS = 3
+ITEM_WORDS = 5
 TEXT_KINDS = frozenset({"license", "exception", "notice", "preamble", "part"})
 ELLIPSIS = "\u2026"
-LINE = word_hash("zzline")  # stands for a line end between words; may be left out when a phrase does not ask for it
+LINE = word_hash(
+    "zzline"
+)  # stands for a line end between words; may be left out when a phrase does not ask for it
 _CHOICE_SLOT = 40  # most words in the open part of a choice
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
@@ -92,9 +97,10 @@ class _Compiler:
 
     def slot(self, original: str, limit: int) -> None:
         words = self.words[id(original)]
-        self.own.extend(int(h) for h in words.hash[(words.flags & OPERATIVE) != 0])
+        numbers = limit == ITEM_WORDS
+        self.own.extend(int(h) for h in words.hash[numbers | ((words.flags & OPERATIVE) != 0)])
         self.own_from.append(len(self.own))
-        self.emit(SLOT, limit, len(self.own_from) - 2)
+        self.emit(ITEM if numbers else SLOT, limit, len(self.own_from) - 2)
 
     def nodes(self, nodes: Iterable[Node]) -> None:
         for node in nodes:
@@ -123,7 +129,7 @@ class _Compiler:
 
 def slot_words(characters: int) -> int:
     """Return how many words a slot of so many characters may take."""
-    return 5 if 0 < characters <= 20 else min(900, 10 + characters // 10)
+    return ITEM_WORDS if 0 < characters <= 20 else min(900, 10 + characters // 10)
 
 
 def compile_templates(templates: Sequence[Template], spelling: Spelling) -> Program:
@@ -137,7 +143,9 @@ def compile_templates(templates: Sequence[Template], spelling: Spelling) -> Prog
         compiler.nodes(body)
         compiler.emit(ACCEPT)
     begins.append(compiler.size)
-    op, argument, target = (np.concatenate(part) for part in (compiler.op, compiler.argument, compiler.target))
+    op, argument, target = (
+        np.concatenate(part) for part in (compiler.op, compiler.argument, compiler.target)
+    )
     for number, begin in enumerate(begins[:-1]):
         entries.extend((key, number) for key in sorted(_entry_keys(op, argument, target, begin)))
     return Program(
@@ -192,14 +200,25 @@ def trim(nodes: list[Node]) -> list[Node]:
     while nodes and not isinstance(nodes[-1], str):
         if nodes[-1][0] == "*":
             nodes = nodes[:-1]
-        elif nodes[-1][0] == "?":
-            inner = nodes[-1][1]
-            while inner and not isinstance(inner[-1], str) and inner[-1][0] == "*":
-                inner = inner[:-1]
-            return [*nodes[:-1], ["?", inner]]
+        elif nodes[-1][0] == "?" and any(_is_holder(node) for node in nodes[-1][1]):
+            nodes = nodes[:-1]
         else:
             break
     return nodes
+
+
+def _is_holder(node: Node) -> bool:
+    """Tell whether a node is a slot for a name: such a slot near the end of a text is a gap, explained as one."""
+    return not isinstance(node, str) and node[0] == "*" and node[2] > 20
+
+
+def trailing(nodes: Sequence[Node]) -> list[str]:
+    """Return the texts of a last optional part that `trim` cuts off: an appendix, split at its slots."""
+    last = nodes[-1]
+    if isinstance(last, str) or last[0] != "?" or not any(_is_holder(node) for node in last[1]):
+        return []
+    pieces = [node for node in last[1] if isinstance(node, str)]
+    return [re.sub(r"\bCopyright\s*$", "", piece) for piece in pieces]
 
 
 def _has_word(text: str) -> bool:
@@ -222,7 +241,9 @@ def leading(nodes: Sequence[Node]) -> list[str]:
 
 def plain(nodes: Sequence[Node]) -> str:
     """Return the text of nodes with every variable part as in the original."""
-    pieces = [node if isinstance(node, str) else plain(node[1]) if node[0] == "?" else node[1] for node in nodes]
+    pieces = [
+        node if isinstance(node, str) else plain(node[1]) if node[0] == "?" else node[1] for node in nodes
+    ]
     return " ".join(pieces)
 
 
@@ -258,20 +279,22 @@ def combine(key: int, word: int) -> int:
     return ((key ^ word) * int(_MULTIPLIER)) & ((1 << 64) - 1)
 
 
-def _entry_keys(op: NDArray[np.uint8], argument: NDArray[np.uint64], target: NDArray[np.int32], begin: int) -> set[int]:
+def _entry_keys(
+    op: NDArray[np.uint8], argument: NDArray[np.uint64], target: NDArray[np.int32], begin: int
+) -> set[int]:
     """Return the keys of all ways to begin a template, of three words or as many as come before a slot."""
     keys: set[int] = set()
     pending = [(begin, 0, 0)]
     while pending:
         at, depth, key = pending.pop()
         kind = op[at]
-        if depth == ENTRY_WORDS or (depth and (kind in (SLOT, ACCEPT) or argument[at] == LINE)):
+        if depth == ENTRY_WORDS or (depth and (kind in (SLOT, ITEM, ACCEPT) or argument[at] == LINE)):
             keys.add(key)
         elif kind == SPLIT:
             pending += [(at + 1, depth, key), (int(target[at]), depth, key)]
         elif kind == JUMP:
             pending.append((int(target[at]), depth, key))
-        elif kind == SLOT:
+        elif kind in (SLOT, ITEM):
             pending.append((at + 1, depth, key))
         elif kind in (WORD, MAYBE) and argument[at]:
             pending.append((at + 1, depth + 1, combine(key, int(argument[at]))))

@@ -21,7 +21,8 @@ import numpy as np
 
 from stack_data.licenses import automaton, expressions
 from stack_data.licenses.evidence import Evidence
-from stack_data.licenses.gaps import Match, Reference, Remain, explain, longest
+from stack_data.licenses.folding import Match, longest
+from stack_data.licenses.gaps import Reference, Remain, explain
 from stack_data.licenses.phrases import Tables, tables
 from stack_data.licenses.sections import fields, scope
 from stack_data.licenses.similarity import Nearest, difference, nearest
@@ -59,12 +60,16 @@ def _find(text: str) -> tuple[tuple[Evidence, ...], tuple[tuple[int, int], ...]]
     for match in matches:
         words.flags[match.begin : match.end] |= COVERED
     stated = [(_words_of(words, start, end), evidence) for start, end, evidence in fields(text)]
-    stated = [(span, evidence) for span, evidence in stated if not (words.flags[slice(*span)] & COVERED).any()]
+    stated = [
+        (span, evidence) for span, evidence in stated if not (words.flags[slice(*span)] & COVERED).any()
+    ]
     for span, _ in stated:
         words.flags[slice(*span)] |= COVERED
     stretches = _altered(words, tables_)
     references, remains = explain(text, words, tables_)
-    texts = [_text_evidence(match, words, tables_) for match in matches if _kind(match, tables_) != "preamble"]
+    texts = [
+        _text_evidence(match, words, tables_) for match in matches if _kind(match, tables_) != "preamble"
+    ]
     texts += [_stretch_evidence(text, words, trials, stretch, tables_) for stretch in stretches]
     named = [evidence for _, evidence in stated] + list(_reference_evidence(references, words, texts))
     found = texts + [one for one in named if not _is_told(one, texts)]
@@ -122,7 +127,9 @@ def _text_evidence(match: Match, words: Words, tables_: Tables) -> Evidence:
     return Evidence("", *_span(words, match.begin, match.end), method, template.ids[0])
 
 
-def _stretch_evidence(text: str, words: Words, trials: automaton.Trials, stretch: Nearest, tables_: Tables) -> Evidence:
+def _stretch_evidence(
+    text: str, words: Words, trials: automaton.Trials, stretch: Nearest, tables_: Tables
+) -> Evidence:
     template = tables_.texts.templates[stretch.template]
     excluded = stretch.score >= CLOSE and template.ids[0] not in tables_.permissive
     detail = difference(text, words, trials, stretch)
@@ -130,7 +137,9 @@ def _stretch_evidence(text: str, words: Words, trials: automaton.Trials, stretch
     return Evidence("", *span, "text", template.ids[0] if excluded else None, round(stretch.score, 3), detail)
 
 
-def _reference_evidence(references: list[Reference], words: Words, texts: list[Evidence]) -> Iterator[Evidence]:
+def _reference_evidence(
+    references: list[Reference], words: Words, texts: list[Evidence]
+) -> Iterator[Evidence]:
     """Yield what is named; `choose` stands for the texts that follow it."""
     for reference in references:
         start, end = _span(words, reference.begin, reference.end)
@@ -144,7 +153,9 @@ def _reference_evidence(references: list[Reference], words: Words, texts: list[E
 
 
 def _remain_evidence(remain: Remain) -> Evidence:
-    return Evidence("", remain.start, remain.end, "text", None, 0.0, "unexplained: " + ", ".join(remain.words))
+    return Evidence(
+        "", remain.start, remain.end, "text", None, 0.0, "unexplained: " + ", ".join(remain.words)
+    )
 
 
 _COPYRIGHT = re.compile(

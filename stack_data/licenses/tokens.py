@@ -22,8 +22,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-OPERATIVE, SKIP, URL, FOREIGN, FIRST, COVERED, LINE_END = 1, 2, 4, 8, 16, 32, 64
-PERSONAL = 128  # in a spelling table: no legal effect where written as a name (Will, Grant, May)
+OPERATIVE, SKIP, URL, FOREIGN, FIRST, COVERED, LINE_END, NUMBERING = 1, 2, 4, 8, 16, 32, 64, 128
+PERSONAL = 2  # in a spelling table: no legal effect where written as a name (Will, Grant, May)
 
 _FNV_OFFSET, _FNV_PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
 _IGNORABLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
@@ -161,6 +161,8 @@ def _tokenize(codes, folds, keys, first, second, key_flags):  # type: ignore[no-
             in_url = True
         if in_url or _is_dotted(codes, folds, begin, position):
             flag |= URL
+        if position - begin <= 2 or 48 <= codes[begin] <= 57:
+            flag |= NUMBERING
         if _is_number(codes, folds, begin, position, fresh_line):
             flag |= SKIP
         fresh_line = fresh_line and (flag & SKIP) != 0
@@ -197,7 +199,12 @@ def _tokenize(codes, folds, keys, first, second, key_flags):  # type: ignore[no-
 @njit(cache=True, nogil=True)  # type: ignore[misc]
 def _effect(flags, codes, begin, end, holders):  # type: ignore[no-untyped-def]
     """Return a word's flags; a word that is a personal name too loses its effect when written like one."""
-    if flags & PERSONAL and end - begin > 1 and 65 <= codes[begin] <= 90 and (holders or codes[begin + 1] >= 97):
+    if (
+        flags & PERSONAL
+        and end - begin > 1
+        and 65 <= codes[begin] <= 90
+        and (holders or codes[begin + 1] >= 97)
+    ):
         return np.uint8(0)
     return np.uint8(flags & OPERATIVE)
 
@@ -239,7 +246,10 @@ def _after_break(codes, folds, position):  # type: ignore[no-untyped-def]
                 return -1
             broken = True
         elif (
-            code == 32 or code == 9 or code == 13 or (broken and (code == 42 or code == 35 or code == 47 or code == 59))
+            code == 32
+            or code == 9
+            or code == 13
+            or (broken and (code == 42 or code == 35 or code == 47 or code == 59))
         ):
             pass
         else:
