@@ -179,6 +179,7 @@ def variable(original: str, match: str) -> Node:
     if bounds:
         return ["*", original, int(bounds[1] or 500)]
     choices = sorted(set(expand(re._parser.parse(match))))  # type: ignore[attr-defined]
+    choices += [choice.replace("(s)", "s") for choice in choices if "(s)" in choice]  # "name(s)" stands for both
     assert len(choices) <= MOST_CHOICES, match
     return ["|", original, choices]
 

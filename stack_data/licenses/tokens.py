@@ -290,7 +290,10 @@ def _glues(mark, left, right, folds):  # type: ignore[no-untyped-def]
         return False
     if left >= 0x10000 or right >= 0x10000 or folds[left] <= 1 or folds[right] <= 1:
         return False
-    return mark != 46 or not (97 <= left <= 122 and 65 <= right <= 90)  # "end.Next" is a sentence boundary
+    if mark != 46:
+        return True
+    sentence = 97 <= left <= 122 and 65 <= right <= 90  # "end.Next" is a sentence boundary
+    return not sentence and (48 <= left <= 57) == (48 <= right <= 57)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
