@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -48,13 +49,16 @@ _FIELD = re.compile(
     r"MODULE_LICENSE\s*\()[ \t]*(?P<value>[^\n\r]{1,160})",
     re.IGNORECASE | re.MULTILINE,
 )
-_CODE_COMMENT = re.compile(r"/\*|//|#|\"\"\"|'''|<!--|\(\*|\{-|--|;|%|\.\.|dnl\b|rem\b|!|\"|'", re.IGNORECASE)
-_BLOCK = re.compile(
-    r"(?:\s*(?:/\*.*?(?:\*/|\Z)|//[^\n]*|<!--.*?(?:-->|\Z)|\(\*.*?(?:\*\)|\Z)|\{-.*?(?:-\}|\Z)|"
-    r"[rRbBuU]{0,2}\"\"\".*?(?:\"\"\"|\Z)|[rRbBuU]{0,2}'''.*?(?:'''|\Z)|#(?!include|define|if|import|pragma|endif|el)[^\n]*|"
-    r"--[^\n]*|;[^\n]*|%[^\n]*|\.\.[^\n]*|dnl\b[^\n]*|rem\b[^\n]*|@echo[^\n]*|!(?!=)[^\n]*|\"[^\n]*|'[^\n]*|"
-    r"<\?(?:php|xml)[^\n]*|<!doctype[^>]*>|\"use strict\";?|[#/]?(?:ifndef|define|pragma once)\b[^\n]*|"
-    r"#(?:ifndef|define|pragma)\b[^\n]*|package\s[^\n]*|(?:from|import)\s[^\n]*))*",
+# One run of comments of one kind, or one line that may stand before or between them. Line comments of one kind belong
+# together across blank lines: licence texts have paragraphs.
+_PIECE = re.compile(
+    r"\s*(?:(?P<comment>(?:/\*.*?(?:\*/|\Z)\s*)+|(?://[^\n]*(?:\n\s*|\Z))+|<!--.*?(?:-->|\Z)|\(\*.*?(?:\*\)|\Z)|\{-.*?(?:-\}|\Z)|"
+    r"[rRbBuU]{0,2}(?:\"\"\".*?(?:\"\"\"|\Z)|'''.*?(?:'''|\Z))|"
+    r"(?:\#(?!include|define|ifn?def|if\b|import|pragma|endif|el)[^\n]*(?:\n\s*|\Z))+|(?:--[^\n]*(?:\n\s*|\Z))+|(?:;[^\n]*(?:\n\s*|\Z))+|"
+    r"(?:%[^\n]*(?:\n\s*|\Z))+|(?:\.\.[^\n]*(?:\n\s*|\Z))+|(?:dnl\b[^\n]*(?:\n\s*|\Z))+|(?:@?rem\b[^\n]*(?:\n\s*|\Z))+|"
+    r"(?:!(?!=)[^\n]*(?:\n\s*|\Z))+|(?:[\"'][^\n]*(?:\n\s*|\Z))+)|"
+    r"(?P<code><\?(?:php|xml)[^\n]*|<!doctype[^>]*>|@echo[^\n]*|\#(?:ifn?def|define|pragma|import)\b[^\n]*|package\s[^\n]*|"
+    r"(?:from|import)\s[^\n]*))",
     re.DOTALL | re.IGNORECASE,
 )
 _AROUND = 500
@@ -70,25 +74,33 @@ def speaking_rows(texts: pa.LargeStringArray) -> list[tuple[int, bool]]:
 
 def evidence_in(text: str, is_deep: bool = True) -> tuple[Evidence, ...]:
     """Return what a content says about its own licence; paths are empty, the stage's readers fill them in."""
-    block = leading_comment(text)
-    found = list(_of_block(block)) if block else []
+    found: list[Evidence] = []
+    end = 0
+    for start, comment in leading_comments(text):
+        end = start + len(comment)
+        found += [replace(one, start=one.start + start, end=one.end + start) for one in _of_comment(comment)]
     if is_deep:
         found += _tags(text)
         found += _fields(text)
-        found += _deep_notices(text, len(block))
+        found += _deep_notices(text, end)
     return tuple(dict.fromkeys(found))
 
 
-def leading_comment(text: str) -> str:
-    """Return the comments, docstrings and preamble lines a file begins with, at most HEADER_CHARS of them."""
-    if not _CODE_COMMENT.search(text[:2000]):
-        return ""
-    match = _BLOCK.match(text[:HEADER_CHARS])
-    return match[0] if match else ""
+def leading_comments(text: str) -> Iterator[tuple[int, str]]:
+    """Yield (start, comment) of the comments and docstrings a file begins with, in its first HEADER_CHARS characters.
+
+    Preamble such as imports and include guards may stand between them; the first line of other code ends the search.
+    """
+    head = text[:HEADER_CHARS]
+    at = 0
+    while match := _PIECE.match(head, at):
+        if match["comment"]:
+            yield match.start("comment"), match["comment"]
+        at = match.end()
 
 
 @functools.lru_cache(16384)
-def _of_block(block: str) -> tuple[Evidence, ...]:
+def _of_comment(block: str) -> tuple[Evidence, ...]:
     if _SPEAKS.search(block) is None:
         return ()
     texts = [one for one in find_header_texts(block).evidence if _is_licence_text(one)]

@@ -52,6 +52,13 @@ _NOT = re.compile(
 )
 
 
+# Stretches of long comments further than this from any of these words say nothing about licences.
+_NEAR = 500
+_WORDS = re.compile(
+    r"licen[cs]|gpl\b|\bgpl|copyright|public domain|proprietary|confidential|prohibited|commercial|redistribut|trade secret|unpublished"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """What a text says: `expression` (None: something unknown), and a few words on why it is unknown."""
@@ -76,7 +83,7 @@ def fold(text: str) -> str:
 
 def notice_in(text: str) -> Notice | None:
     """Return what a header comment or section says about its licence, or None when it says nothing."""
-    folded = fold(text)
+    folded = _relevant(fold(text))
     for sentence in _patterns("harmless").finditer(folded):
         folded = folded.replace(sentence[0], " ")
     mentions = _mentions(folded)
@@ -89,6 +96,20 @@ def notice_in(text: str) -> Notice | None:
     if granted:
         return Notice(_joined(folded, granted))
     return _unnamed(folded)
+
+
+def _relevant(folded: str) -> str:
+    """Return the stretches of a long text that lie near words licences are made of."""
+    if len(folded) <= 2 * _NEAR:
+        return folded
+    kept: list[list[int]] = []
+    for word in _WORDS.finditer(folded):
+        start, end = max(0, word.start() - _NEAR), word.end() + _NEAR
+        if kept and start <= kept[-1][1]:
+            kept[-1][1] = end
+        else:
+            kept.append([start, end])
+    return " ... ".join(folded[start:end] for start, end in kept)
 
 
 def _is_statement(folded: str, rider: re.Match[str]) -> bool:
@@ -118,7 +139,11 @@ def _name_pattern() -> tuple[re.Pattern[str], tuple[str, ...]]:
     names = _table()["names"]
     assert isinstance(names, list)
     joined = "|".join(f"(?P<n{index}>{entry['pattern']})" for index, entry in enumerate(names))
-    return re.compile(joined), tuple(str(entry["expression"]) for entry in names)
+    starts = _table()["starts"]
+    assert isinstance(starts, list)
+    return re.compile(f"(?<![a-z0-9])(?={'|'.join(starts)})(?:{joined})"), tuple(
+        str(entry["expression"]) for entry in names
+    )
 
 
 def _mentions(folded: str) -> list[_Mention]:

@@ -19,6 +19,11 @@ from stack_data.reasons import Reason
 from stack_data.sources.source import Entry
 
 
+_HEAD_BYTES = 16 * 1024
+# Text in UTF-16 and UTF-32 holds NUL bytes; its marks say so.
+_BOMS = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
+
+
 class Listed(NamedTuple):
     """One name in a listing: path below the root, size in bytes, and the reason when it is no readable file."""
 
@@ -115,7 +120,12 @@ def _read(root: str, listed: Listed, max_bytes: int) -> Listed | tuple[Listed, b
     except OSError as error:
         return listed._replace(reason=Reason.UNREADABLE, detail=error.strerror or "")
     try:
-        content = os.read(descriptor, listed.num_bytes + 1)
+        content = os.read(descriptor, min(_HEAD_BYTES, listed.num_bytes + 1))
+        if b"\0" in content and not content.startswith(_BOMS):
+            # No need to read (and hash) the rest of a library or an image.
+            return listed._replace(reason=Reason.BINARY)
+        if len(content) == _HEAD_BYTES:
+            content += os.read(descriptor, listed.num_bytes + 1 - _HEAD_BYTES)
         while len(content) <= max_bytes and (more := os.read(descriptor, 1 << 20)):
             content += more
     except OSError as error:
