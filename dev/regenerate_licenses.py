@@ -82,7 +82,8 @@ def tier_table(folder: Path) -> dict[str, Any]:
     """Return the Blue Oak tiers, best first, each with its SPDX identifiers."""
     ratings = json.loads(tar_member(folder, "blueoak-list-*.tgz", "package/index.json"))
     tiers = [{"name": r["name"], "ids": [entry["id"] for entry in r["licenses"]]} for r in ratings]
-    return {"origin": "npm {} {}".format(*TIERS), "license": "CC0-1.0", "tiers": tiers}
+    about = {"origin": f"npm {TIERS[0]}", "version": TIERS[1], "license": "CC0-1.0"}
+    return {"about": about, "tiers": tiers}
 
 
 def license_table(folder: Path) -> dict[str, Any]:
@@ -90,12 +91,16 @@ def license_table(folder: Path) -> dict[str, Any]:
     plain = json.loads(tar_member(folder, "spdx-license-list-*.tgz", "package/spdx-full.json"))
     marked = markup(folder)
     licenses = [
-        license_entry(name, plain.get(name), marked.get(name)) for name in sorted(plain.keys() | marked.keys())
+        license_entry(name, plain.get(name), marked.get(name))
+        for name in sorted(plain.keys() | marked.keys())
     ]
     return {
         "compounds": compounds(licenses),
-        "origin": ["npm {} {}".format(*TEXTS), "Maven {} {}".format(*MARKUP)],
-        "license": "CC0-1.0",
+        "about": {
+            "origin": f"npm {TEXTS[0]} and Maven {MARKUP[0]}",
+            "version": f"{TEXTS[1]} and {MARKUP[1]}",
+            "license": "CC0-1.0",
+        },
         "licenses": [entry for entry in licenses if entry["kind"] == "license"],
         "exceptions": [entry for entry in licenses if entry["kind"] == "exception"],
     }
@@ -103,7 +108,9 @@ def license_table(folder: Path) -> dict[str, Any]:
 
 def compounds(entries: list[dict[str, Any]]) -> list[str]:
     """Return the hyphenated words of all texts, so that spellings without the hyphen can be told to be equal."""
-    text = json.dumps([entry["template"] for entry in entries], ensure_ascii=False).replace("\\n", " ").lower()
+    text = (
+        json.dumps([entry["template"] for entry in entries], ensure_ascii=False).replace("\\n", " ").lower()
+    )
     return sorted(set(re.findall(r"(?<![\w-])[a-z]{2,}-[a-z]{2,}(?![\w-])", text)))
 
 
@@ -179,7 +186,9 @@ def variable(original: str, match: str) -> Node:
     if bounds:
         return ["*", original, int(bounds[1] or 500)]
     choices = sorted(set(expand(re._parser.parse(match))))  # type: ignore[attr-defined]
-    choices += [choice.replace("(s)", "s") for choice in choices if "(s)" in choice]  # "name(s)" stands for both
+    choices += [
+        choice.replace("(s)", "s") for choice in choices if "(s)" in choice
+    ]  # "name(s)" stands for both
     assert len(choices) <= MOST_CHOICES, match
     return ["|", original, choices]
 

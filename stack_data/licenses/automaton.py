@@ -140,7 +140,7 @@ def _match(op, argument, target, own_from, own, start, hashes, flags, position, 
         for index in range(count):
             here = now[index]
             kind = op[here]
-            if kind == SLOT or kind == ITEM:
+            if kind in (SLOT, ITEM):
                 taken = (marks[here] & 1023) + (4 if flag & FOREIGN else 1)
                 if flag & (SKIP | LINE_END):
                     taken = marks[here] & 1023
@@ -176,12 +176,9 @@ def _slot_takes(kind, own_from, own, slot, word, flag):  # type: ignore[no-untyp
         takes = (flag & NUMBERING) != 0 and not (flag & OPERATIVE)
     else:
         takes = not (flag & OPERATIVE) or (flag & URL) != 0
-    if takes:
-        return True
     for index in range(own_from[slot], own_from[slot + 1]):
-        if own[index] == word:
-            return True
-    return False
+        takes = takes or own[index] == word
+    return takes
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
@@ -216,7 +213,7 @@ def _add(op, target, marks, generation, threads, count, here, taken, stack):  # 
         if not seen and count < len(threads):
             threads[count] = here
             count += 1
-        if kind == MAYBE or kind == SLOT or kind == ITEM:
+        if kind in (MAYBE, SLOT, ITEM):
             stack[depth] = here + 1
             depth += 1
     return count, accepted

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from stack_data.licenses import automaton
 from stack_data.licenses.folding import NAME, Match, fold, longest
-from stack_data.licenses.phrases import Library, Tables
+from stack_data.licenses.phrases import Tables
 from stack_data.licenses.tokens import LINE_END, OPERATIVE, SKIP, URL, Words, word_hash
 
 
@@ -46,33 +46,105 @@ def explain(text: str, words: Words, tables: Tables) -> tuple[list[Reference], l
     """Explain every word that is not COVERED."""
     names = longest(_inside_paragraphs(text, words, automaton.run(tables.names.program, words)))
     folded, origin = fold(text, words, names, tables.names)
+    reading = _Reading(text, words, tables, names, folded, origin)
     trials = automaton.run(tables.phrases.program, folded)
     riders = np.array([template.kind == "rider" for template in tables.phrases.templates])[trials.template]
-    phrases = longest(replace(trials, end=np.where(riders, -1, trials.end).astype(np.int32)))
-    references: list[Reference] = []
-    explained = np.zeros(len(folded), bool)
-    for match in phrases:
-        if tables.phrases.templates[match.template].kind == "title" and _states(folded, match):
-            continue
-        explained[match.begin : match.end] = True
-        kind = tables.phrases.templates[match.template].kind
-        if kind == "stated":
-            start, end = (
-                int(np.searchsorted(words.start, folded.start[at])) for at in (match.begin, match.end - 1)
-            )
-            references.append(Reference(tables.phrases.templates[match.template].ids, start, end + 1))
-        elif kind not in ("neutral", "title"):
-            references.extend(
-                _phrase_references(match, kind, folded, origin, names, tables.names, words.start)
-            )
-    for at in np.flatnonzero((folded.hash == NAME) & ~explained):
-        name = names[origin[at]]
-        references.append(Reference(tables.names.templates[name.template].ids, name.begin, name.end))
-    remaining = ((folded.flags & OPERATIVE) != 0) & ((folded.flags & (URL | SKIP)) == 0) & ~explained
+    for match in longest(replace(trials, end=np.where(riders, -1, trials.end).astype(np.int32))):
+        reading.phrase(match)
+    reading.lone_names()
+    remaining = ((folded.flags & OPERATIVE) != 0) & ((folded.flags & (URL | SKIP)) == 0) & ~reading.explained
     for trial in np.flatnonzero(riders & (trials.end >= 0)):
         remaining[trials.begin[trial] : trials.end[trial]] = True
     remaining &= (folded.flags & LINE_END) == 0
-    return references, list(_remains(text, folded, np.flatnonzero(remaining)))
+    return reading.references, list(_remains(text, folded, np.flatnonzero(remaining)))
+
+
+_STATING = np.array(
+    [
+        word_hash(word)
+        for word in ("under", "released", "by", "to", "with", "for", "at", "in", "from", "is", "are")
+    ],
+    np.uint64,
+)
+_OPTION = re.compile(r"at\s+your\s+option", re.I)
+_OPTIONS_WITHIN = 700  # characters from "licensed under either of" to "at your option"
+
+
+class _Reading:
+    """One pass over the phrases of a file: what they explain and which licences they refer to."""
+
+    def __init__(
+        self,
+        text: str,
+        words: Words,
+        tables: Tables,
+        names: list[Match],
+        folded: Words,
+        origin: NDArray[np.int32],
+    ) -> None:
+        self.text, self.words, self.names, self.folded, self.origin = text, words, names, folded, origin
+        self.name_templates, self.phrase_templates = tables.names.templates, tables.phrases.templates
+        self.references: list[Reference] = []
+        self.explained = np.zeros(len(folded), bool)
+
+    def phrase(self, match: Match) -> None:
+        """Take note of a phrase, unless it only looks like one."""
+        template = self.phrase_templates[match.template]
+        inside = [self.names[number] for number in self.origin[match.begin : match.end] if number >= 0]
+        if template.kind == "title" and self._states(match):
+            return
+        if template.kind == "options":
+            inside = self._options(match)
+            if not inside:
+                return
+        self.explained[match.begin : match.end] = True
+        begin, end = self._span(match)
+        if template.kind == "stated":
+            self.references.append(Reference(template.ids, begin, end))
+        elif template.kind == "choose":
+            self.references.append(Reference((), begin, end, choose=True))
+        elif template.kind in ("either", "options") and inside:
+            ids = dict.fromkeys(i for name in inside for i in self.name_templates[name.template].ids)
+            self.references.append(Reference(tuple(ids), inside[0].begin, inside[-1].end))
+        elif template.kind == "reference":
+            self.references.extend(self._reference(name) for name in inside)
+
+    def lone_names(self) -> None:
+        """Names outside of phrases refer to their licence too."""
+        for at in np.flatnonzero((self.folded.hash == NAME) & ~self.explained):
+            self.references.append(self._reference(self.names[self.origin[at]]))
+
+    def _reference(self, name: Match) -> Reference:
+        return Reference(self.name_templates[name.template].ids, name.begin, name.end)
+
+    def _span(self, match: Match) -> tuple[int, int]:
+        """Return the words of the file that a match over folded words spans."""
+        inner = np.arange(match.begin, match.end)
+        inner = inner[(self.folded.flags[inner] & LINE_END) == 0]
+        begin, end = np.searchsorted(self.words.start, self.folded.start[inner[[0, -1]]])
+        return int(begin), int(end) + 1
+
+    def _states(self, match: Match) -> bool:
+        """Tell whether a line that looks like a title is a statement that names something unknown."""
+        return bool(np.isin(self.folded.hash[match.begin : match.end], _STATING).any())
+
+    def _options(self, match: Match) -> list[Match]:
+        """Return the names from a phrase up to "at your option", or none; they are explained by it."""
+        start = int(self.folded.end[match.end - 1])
+        mark = _OPTION.search(self.text, start, start + _OPTIONS_WITHIN)
+        if mark is None:
+            return []
+        between = (self.folded.start >= start) & (self.folded.start < mark.start()) & (self.origin >= 0)
+        if self._names_only(start, mark.start()):
+            self.explained |= between
+            return [self.names[number] for number in self.origin[between]]
+        return []
+
+    def _names_only(self, start: int, end: int) -> bool:
+        """Tell whether nothing but names has an effect between two positions."""
+        inside = (self.folded.start >= start) & (self.folded.start < end)
+        effect = ((self.folded.flags & OPERATIVE) != 0) & ((self.folded.flags & (URL | SKIP)) == 0)
+        return not bool((inside & effect).any())
 
 
 _BLANK_LINE = re.compile(r"\n[^\w\n]*\n")
@@ -85,42 +157,6 @@ def _inside_paragraphs(text: str, words: Words, trials: automaton.Trials) -> aut
         if _BLANK_LINE.search(text, int(words.start[trials.begin[at]]), int(words.end[ends[at] - 1])):
             ends[at] = -1
     return replace(trials, end=ends)
-
-
-_STATING = np.array(
-    [
-        word_hash(word)
-        for word in ("under", "released", "by", "to", "with", "for", "at", "in", "from", "is", "are")
-    ],
-    np.uint64,
-)
-
-
-def _states(folded: Words, match: Match) -> bool:
-    """Tell whether a line that looks like a title is a statement that names something unknown."""
-    return bool(np.isin(folded.hash[match.begin : match.end], _STATING).any())
-
-
-def _phrase_references(
-    match: Match,
-    kind: str,
-    folded: Words,
-    origin: NDArray[np.int32],
-    names: list[Match],
-    library: Library,
-    word_starts: NDArray[np.int32],
-) -> Iterator[Reference]:
-    """Yield what the names inside a phrase say: one reference each, or one for all when any may be chosen."""
-    inside = [names[number] for number in origin[match.begin : match.end] if number >= 0]
-    if kind == "choose":
-        start, end = folded.start[match.begin], folded.start[match.end - 1]
-        yield Reference((), *(int(at) for at in np.searchsorted(word_starts, [start, end + 1])), choose=True)
-    elif kind == "either" and inside:
-        ids = tuple(dict.fromkeys(i for name in inside for i in library.templates[name.template].ids))
-        yield Reference(ids, inside[0].begin, inside[-1].end)
-    else:
-        for name in inside:
-            yield Reference(library.templates[name.template].ids, name.begin, name.end)
 
 
 _SENTENCE_END = re.compile(r"[.!?][\"')]*\s|\n[^\S\n]*\W{0,3}[^\S\n]*\n")

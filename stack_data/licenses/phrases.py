@@ -8,25 +8,22 @@ Loading takes about half a second and is done by the first text that is looked a
 
 from __future__ import annotations
 
-import gzip
-import json
-import lzma
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stack_data.licenses.templates import Program, Template, compile_templates, leading, trailing
+from stack_data.licenses.templates import Program, Template, compile_templates, leading, plain, trailing
 from stack_data.licenses.tokens import Spelling, make_spelling
 from stack_data.licenses.variants import cut, widen
+from stack_data.tables import load_table
 
 NAME_WORD, BARE_WORD, LINE_WORD = "zzname", "zzbare", "zzline"  # no language has these words
+_LEAST_CHARACTERS = 60  # of a text worth recognising
 _LONGEST_TITLE = 14  # words; longer parts before a licence are its preamble
 _PLACEHOLDERS = {"{name}": NAME_WORD, "{line}": LINE_WORD}
 _ANY_CHARACTERS = -20  # a slot of eight words: see templates.slot_words
@@ -55,11 +52,11 @@ class Tables:
 @lru_cache(maxsize=1)
 def tables() -> Tables:
     """Load and compile the tables."""
-    spdx = _read("spdx_licenses.json.xz")
-    words = tomllib.loads(_folder().joinpath("license_phrases.toml").read_text("utf-8"))
+    spdx = load_table("spdx_licenses")
+    words = load_table("license_phrases")
     equal = {word.replace("-", ""): word.replace("-", " ") for word in spdx["compounds"]} | words["equal"]
     spelling = make_spelling(equal, set(words["operative"].split()), set(words["personal"].split()))
-    tiers = _read("blueoak_v15.json.gz")["tiers"]
+    tiers = load_table("blueoak_v15")["tiers"]
     permissive = frozenset(identifier for tier in tiers for identifier in tier["ids"])
     parts = (
         list(_texts(spdx, words, permissive)),
@@ -72,7 +69,7 @@ def tables() -> Tables:
         Library(compile_templates(part, spelling), tuple(part), _places(rank))
         for part, rank in zip(parts, ranks, strict=True)
     ]
-    return Tables(spelling, *libraries, permissive)
+    return Tables(spelling, libraries[0], libraries[1], libraries[2], permissive)
 
 
 def _places(keys: list[tuple[bool, bool, bool, str]]) -> NDArray[np.int32]:
@@ -89,25 +86,13 @@ def _rank(
     return (name in permissive, name in deprecated, name.endswith(("-or-later", "-RFN", "-no-RFN")), name)
 
 
-def _folder() -> Any:
-    return resources.files("stack_data").joinpath("tables")
-
-
-def _read(name: str) -> dict[str, Any]:
-    data = _folder().joinpath(name).read_bytes()
-    table: dict[str, Any] = json.loads(
-        lzma.decompress(data) if name.endswith(".xz") else gzip.decompress(data)
-    )
-    return table
-
-
 def _texts(spdx: dict[str, Any], words: dict[str, Any], permissive: frozenset[str]) -> Iterator[Template]:
     for entry in (*spdx["licenses"], *spdx["exceptions"]):
-        if sum(len(node) for node in entry["template"] if isinstance(node, str)) < 60:
+        if sum(len(node) for node in entry["template"] if isinstance(node, str)) < _LEAST_CHARACTERS:
             continue  # a mere title ("any-OSI") recognises nothing
         nodes = widen(entry["template"], words["variant"]) if entry["id"] in permissive else entry["template"]
         yield Template((entry["id"],), entry["kind"], nodes)
-        if "notice" in entry:
+        if len(plain(entry.get("notice", []))) > _LEAST_CHARACTERS:
             yield Template((entry["id"],), "notice", entry["notice"])
         for part in (*leading(entry["template"]), *trailing(entry["template"])):
             if len(part.split()) > _LONGEST_TITLE:
@@ -120,13 +105,16 @@ def _texts(spdx: dict[str, Any], words: dict[str, Any], permissive: frozenset[st
 def _names(spdx: dict[str, Any], words: dict[str, Any]) -> Iterator[Template]:
     """Yield identifiers, names and titles; those of one short word are `bare`, the rest `name`."""
     seen: set[str] = set()
+    generic = set(words["generic"].split())
     for kind, table in (("name", words["names"]), ("bare", words["bare"])):
         for identifier, aliases in table.items():
             for alias in aliases:
                 seen.add(alias)
                 yield Template((identifier,), kind, [alias])
     for entry in spdx["licenses"]:
-        titles = [part for part in leading(entry["template"]) if _is_title(part)]
+        if entry["id"] == "any-OSI":
+            continue  # a placeholder, not a licence
+        titles = [part for part in leading(entry["template"]) if _is_title(part, generic)]
         for alias in (entry["id"], entry["name"], *titles):
             folded = re.sub(r"\s+", " ", alias).strip().lower()
             if folded not in seen:
@@ -135,9 +123,13 @@ def _names(spdx: dict[str, Any], words: dict[str, Any]) -> Iterator[Template]:
                 yield Template((entry["id"],), "bare" if single else "name", [alias])
 
 
-def _is_title(part: str) -> bool:
+def _is_title(part: str, generic: set[str]) -> bool:
+    """Tell whether a leading part names its licence: short, and with a word that other titles lack."""
+    words = re.findall(r"\w+", part.lower())
+    distinct = [word for word in words if word not in generic and not word.isdigit() and len(word) > 1]
     return (
-        1 < len(re.findall(r"\w+", part)) <= _LONGEST_TITLE
+        bool(distinct)
+        and len(words) <= _LONGEST_TITLE
         and re.search(r"licen[sc]e|gpl", part, re.I) is not None
     )
 
@@ -156,7 +148,7 @@ def parse_phrase(line: str) -> Iterator[Any]:
     """Yield the nodes of a phrase: alternatives in parentheses, placeholders as words of their own."""
     for piece in re.split(r"(\([^)]*\)|\{\w+\})", line):
         if piece.startswith("("):
-            yield ["|", "", [_fill(choice) for choice in piece[1:-1].split("|")]]
+            yield ["|", "", [filled for choice in piece[1:-1].split("|") for filled in _fill(choice)]]
         elif piece == "{bare}":
             yield ["|", "", [NAME_WORD, BARE_WORD]]
         elif piece == "{any}":
@@ -165,7 +157,10 @@ def parse_phrase(line: str) -> Iterator[Any]:
             yield _PLACEHOLDERS.get(piece, piece)
 
 
-def _fill(choice: str) -> str:
+def _fill(choice: str) -> list[str]:
+    """Return a choice with its placeholders as words; {bare} makes two."""
     for placeholder, word in _PLACEHOLDERS.items():
         choice = choice.replace(placeholder, word)
-    return choice
+    return [
+        choice.replace("{bare}", word) for word in ((NAME_WORD, BARE_WORD) if "{bare}" in choice else ("",))
+    ]

@@ -73,7 +73,7 @@ def _best(words: Words, free: NDArray[np.intp], library: Library) -> Nearest | N
     owners = index.templates[np.repeat(low, counts) + offsets]
     hits = np.bincount(owners, minlength=len(index.sizes))
     best: Nearest | None = None
-    order = np.argsort(-hits / np.sqrt(index.sizes + 1.0), kind="stable")[:12]
+    order = np.lexsort((library.rank, -hits / np.sqrt(index.sizes + 1.0)))[:12]
     for template in order[hits[order] >= RUN]:
         candidate = _stretch(
             int(template), np.unique(places[owners == template]), free, int(index.sizes[template])

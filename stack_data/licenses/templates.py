@@ -136,16 +136,16 @@ def compile_templates(templates: Sequence[Template], spelling: Spelling) -> Prog
     """Compile templates; instruction addresses are absolute, template numbers follow the sequence."""
     bodies = [_body(template) for template in templates]
     compiler = _Compiler(_tokenize_all(bodies, spelling))
-    begins, entries = [], []
+    begins: list[int] = []
+    entries: list[tuple[int, int]] = []
     for template, body in zip(templates, bodies, strict=True):
         compiler.optional = SKIP | URL if template.kind in TEXT_KINDS else 0
         begins.append(compiler.size)
         compiler.nodes(body)
         compiler.emit(ACCEPT)
     begins.append(compiler.size)
-    op, argument, target = (
-        np.concatenate(part) for part in (compiler.op, compiler.argument, compiler.target)
-    )
+    op, argument = np.concatenate(compiler.op), np.concatenate(compiler.argument)
+    target = np.concatenate(compiler.target)
     for number, begin in enumerate(begins[:-1]):
         entries.extend((key, number) for key in sorted(_entry_keys(op, argument, target, begin)))
     return Program(
@@ -198,12 +198,9 @@ def trim(nodes: list[Node]) -> list[Node]:
     if len(nodes) > 2 and isinstance(nodes[0], str) and nodes[0].split() == ["Copyright"]:
         nodes = nodes[2:]  # a notice that starts with its copyright line: the holder's slot goes as well
     while nodes and not isinstance(nodes[-1], str):
-        if nodes[-1][0] == "*":
-            nodes = nodes[:-1]
-        elif nodes[-1][0] == "?" and any(_is_holder(node) for node in nodes[-1][1]):
-            nodes = nodes[:-1]
-        else:
+        if nodes[-1][0] != "*" and not (nodes[-1][0] == "?" and any(map(_is_holder, nodes[-1][1]))):
             break
+        nodes = nodes[:-1]
     return nodes
 
 

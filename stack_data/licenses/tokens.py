@@ -65,7 +65,8 @@ def make_spelling(equal: dict[str, str], operative: set[str], personal: set[str]
     """Build the table: word -> replacement (one or two words), operative words, and those that are names too."""
     words = sorted(equal.keys() | operative)
     size = 1 << max(4, (2 * len(words)).bit_length())
-    table = Spelling(*(np.zeros(size, np.uint64) for _ in range(3)), np.zeros(size, np.uint8))
+    keys, first, second = (np.zeros(size, np.uint64) for _ in range(3))
+    table = Spelling(keys, first, second, np.zeros(size, np.uint8))
     for word in words:
         parts = equal.get(word, word).split(" ")
         slot = word_hash(word) & (size - 1)
@@ -159,7 +160,7 @@ def _tokenize(codes, folds, keys, first, second, key_flags):  # type: ignore[no-
                 flag |= OPERATIVE
         if _starts_url(codes, begin, position):
             in_url = True
-        if in_url or _is_dotted(codes, folds, begin, position):
+        if in_url or _is_dotted(codes, folds, begin, position) or _is_in_path(codes, begin, position):
             flag |= URL
         if position - begin <= 2 or 48 <= codes[begin] <= 57:
             flag |= NUMBERING
@@ -175,7 +176,7 @@ def _tokenize(codes, folds, keys, first, second, key_flags):  # type: ignore[no-
                 flag |= _effect(key_flags[slot], codes, begin, position, holders)
                 break
             slot = (slot + np.uint64(1)) & np.uint64(len(keys) - 1)
-        if (value == _OWNER or value == _OWNERS) and count > 0 and hashes[count - 1] == _COPYRIGHT:
+        if value in (_OWNER, _OWNERS) and count > 0 and hashes[count - 1] == _COPYRIGHT:
             value = _HOLDER if value == _OWNER else _HOLDERS
         if value == _RESERVED and count > 1 and hashes[count - 1] == _RIGHTS and hashes[count - 2] == _ALL:
             flag = np.uint8(flag & ~OPERATIVE) | SKIP
@@ -282,6 +283,24 @@ def _is_dotted(codes, folds, begin, end):  # type: ignore[no-untyped-def]
     if end + 1 < size and _glues(codes[end], codes[end - 1], codes[end + 1], folds):
         return True
     return begin > 1 and _glues(codes[begin - 1], codes[begin - 2], codes[begin], folds)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _is_in_path(codes, begin, end):  # type: ignore[no-untyped-def]
+    """Tell whether a word is part of a path: a run without blanks that has two slashes, or one and a dot or `_`."""
+    size = len(codes)
+    if not ((begin > 0 and codes[begin - 1] == 47) or (end < size and codes[end] == 47)):
+        return False
+    slashes = 0
+    marks = 0
+    left = begin
+    while left > 0 and codes[left - 1] > 32 and begin - left < 120:
+        left -= 1
+    while left < size and codes[left] > 32 and left - begin < 120:
+        slashes += codes[left] == 47
+        marks += (codes[left] == 46 or codes[left] == 95) and left + 1 < size and codes[left + 1] > 32
+        left += 1
+    return slashes > 1 or (slashes > 0 and marks > 0)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
