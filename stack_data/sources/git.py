@@ -197,8 +197,9 @@ def _list(git_dir: Path, commit: str, context: SourceContext) -> list[_Blob]:
     blobs = []
     for line in output.split(b"\0")[:-1]:
         facts, _, path = line.partition(b"\t")
+        # The size is "-" for submodules and "BAD" for objects that are missing or damaged.
         mode, _, oid, size = facts.decode().split()
-        blobs.append(_Blob(path.decode("utf-8", "surrogateescape"), mode, oid, int(size) if size != "-" else -1))
+        blobs.append(_Blob(path.decode("utf-8", "surrogateescape"), mode, oid, int(size) if size.isdigit() else -1))
     return blobs
 
 
