@@ -35,11 +35,12 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Remain:
-    """A sentence with words of legal effect that nothing explains; `words` are the first few of them."""
+    """A sentence with words of legal effect that nothing explains; `words` are the first few of `count`."""
 
     start: int
     end: int
     words: tuple[str, ...]
+    count: int
 
 
 def explain(text: str, words: Words, tables: Tables) -> tuple[list[Reference], list[Remain]]:
@@ -49,7 +50,7 @@ def explain(text: str, words: Words, tables: Tables) -> tuple[list[Reference], l
     reading = _Reading(text, words, tables, names, folded, origin)
     trials = automaton.run(tables.phrases.program, folded)
     riders = np.array([template.kind == "rider" for template in tables.phrases.templates])[trials.template]
-    for match in longest(replace(trials, end=np.where(riders, -1, trials.end).astype(np.int32))):
+    for match in longest(replace(trials, end=reading.valid_ends(trials, riders))):
         reading.phrase(match)
     reading.lone_names()
     remaining = ((folded.flags & OPERATIVE) != 0) & ((folded.flags & (URL | SKIP)) == 0) & ~reading.explained
@@ -91,12 +92,10 @@ class _Reading:
         """Take note of a phrase, unless it only looks like one."""
         template = self.phrase_templates[match.template]
         inside = [self.names[number] for number in self.origin[match.begin : match.end] if number >= 0]
-        if template.kind == "title" and self._states(match):
-            return
         if template.kind == "options":
-            inside = self._options(match)
-            if not inside:
-                return
+            between = self._options(match)
+            self.explained |= between
+            inside = [self.names[number] for number in self.origin[between]]
         self.explained[match.begin : match.end] = True
         begin, end = self._span(match)
         if template.kind == "stated":
@@ -124,27 +123,32 @@ class _Reading:
         begin, end = np.searchsorted(self.words.start, self.folded.start[inner[[0, -1]]])
         return int(begin), int(end) + 1
 
-    def _states(self, match: Match) -> bool:
-        """Tell whether a line that looks like a title is a statement that names something unknown."""
-        return bool(np.isin(self.folded.hash[match.begin : match.end], _STATING).any())
+    def valid_ends(self, trials: automaton.Trials, riders: NDArray[np.bool_]) -> NDArray[np.int32]:
+        """Return the ends of the trials, -1 for riders and for what only looks like a title or a list of options."""
+        ends = np.where(riders, -1, trials.end).astype(np.int32)
+        for at in np.flatnonzero(ends >= 0):
+            kind = self.phrase_templates[trials.template[at]].kind
+            match = Match(int(trials.template[at]), int(trials.begin[at]), int(ends[at]))
+            if (kind == "title" and self._states(match)) or (
+                kind == "options" and not self._options(match).any()
+            ):
+                ends[at] = -1
+        return ends
 
-    def _options(self, match: Match) -> list[Match]:
-        """Return the names from a phrase up to "at your option", or none; they are explained by it."""
+    def _states(self, match: Match) -> bool:
+        """Tell whether a line that looks like a title is more than one line, or a statement about something."""
+        inner = slice(match.begin + 1, match.end - 1)
+        lines = (self.folded.flags[inner] & LINE_END) != 0
+        return bool(lines.any() or np.isin(self.folded.hash[inner], _STATING).any())
+
+    def _options(self, match: Match) -> NDArray[np.bool_]:
+        """Return which folded words are the names from a phrase up to "at your option"; none if more is said there."""
         start = int(self.folded.end[match.end - 1])
         mark = _OPTION.search(self.text, start, start + _OPTIONS_WITHIN)
-        if mark is None:
-            return []
-        between = (self.folded.start >= start) & (self.folded.start < mark.start()) & (self.origin >= 0)
-        if self._names_only(start, mark.start()):
-            self.explained |= between
-            return [self.names[number] for number in self.origin[between]]
-        return []
-
-    def _names_only(self, start: int, end: int) -> bool:
-        """Tell whether nothing but names has an effect between two positions."""
+        end = mark.start() if mark else start
         inside = (self.folded.start >= start) & (self.folded.start < end)
         effect = ((self.folded.flags & OPERATIVE) != 0) & ((self.folded.flags & (URL | SKIP)) == 0)
-        return not bool((inside & effect).any())
+        return inside & (self.origin >= 0) & (not (inside & effect).any())
 
 
 _BLANK_LINE = re.compile(r"\n[^\w\n]*\n")
@@ -171,12 +175,12 @@ def _remains(text: str, folded: Words, unexplained: NDArray[np.intp]) -> Iterato
         if start >= span[1]:
             sentence = _sentence(text, start)
             if group and sentence[0] - span[1] > _ADJACENT:
-                yield Remain(*span, tuple(group[:5]))
+                yield Remain(*span, tuple(group[:5]), len(group))
                 group = []
             span = (span[0] if group else sentence[0], sentence[1])
         group.append(text[start:end].lower())
     if group:
-        yield Remain(*span, tuple(group[:5]))
+        yield Remain(*span, tuple(group[:5]), len(group))
 
 
 _ADJACENT = 3  # characters between sentences that still count as one remain

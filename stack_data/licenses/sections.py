@@ -39,7 +39,7 @@ _PATH = re.compile(
     r"(?<![\w:/@.-])[`'\"(]?((?:[\w.*+-]+/)+[\w.*+-]*|[\w*+-]+\.(?:py|pyx|pyi|c|cc|cpp|h|hpp|js|ts|css|rs|go|java|rb|sh|m4|s|S))\b"
 )
 _EXCEPT = re.compile(r"\b(?:except|excluding|other than|unless|not|but)\b", re.I)
-_NO_PATHS = ("and/or", "his/her", "he/she", "either/or", "N/A", "n/a", "w/o", "c/o")
+_NO_PATH = re.compile(r"[a-zA-Z]+/[a-z]+")  # "and/or", "use/inclusion"
 _REACH = 2000  # characters from a sentence to the text it announces
 
 
@@ -126,7 +126,9 @@ def _sentences(text: str) -> Iterator[Section]:
     for sentence in _SENTENCE.finditer(text):
         begin = max(text.rfind(". ", 0, sentence.start()), text.rfind("\n\n", 0, sentence.start())) + 1
         head = text[begin : sentence.end()]
-        found = tuple(dict.fromkeys(m[1].rstrip(".") for m in _PATH.finditer(head) if m[1] not in _NO_PATHS))
+        found = tuple(
+            dict.fromkeys(m[1].rstrip(".") for m in _PATH.finditer(head) if not _NO_PATH.fullmatch(m[1]))
+        )
         if found and len(head) < 800 and not _EXCEPT.search(head) and "://" not in head:
             yield Section(begin, sentence.end(), found, single=True)
 

@@ -26,10 +26,10 @@ from stack_data.licenses.gaps import Reference, Remain, explain
 from stack_data.licenses.phrases import Tables, tables
 from stack_data.licenses.sections import fields, scope
 from stack_data.licenses.similarity import Nearest, difference, nearest
-from stack_data.licenses.tokens import COVERED, OPERATIVE, Words, tokenize
+from stack_data.licenses.tokens import COVERED, Words, tokenize
 
 CLOSE = 0.8  # Dice coefficient from which a text that can only exclude is called by its name
-_FEW_OPERATIVE = 6  # words with legal effect below which nothing is compared by likeness
+_FEW = 6  # unexplained words below which nothing is compared by likeness
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,12 @@ def _find(text: str) -> tuple[tuple[Evidence, ...], tuple[tuple[int, int], ...]]
     ]
     for span, _ in stated:
         words.flags[slice(*span)] |= COVERED
-    stretches = _altered(words, tables_)
     references, remains = explain(text, words, tables_)
+    stretches = nearest(words, tables_.texts) if sum(remain.count for remain in remains) >= _FEW else []
+    if stretches:
+        for stretch in stretches:
+            words.flags[stretch.begin : stretch.end] |= COVERED
+        references, remains = explain(text, words, tables_)
     texts = [
         _text_evidence(match, words, tables_) for match in matches if _kind(match, tables_) != "preamble"
     ]
@@ -104,17 +108,6 @@ def _without_lone_preambles(matches: list[Match], tables_: Tables) -> list[Match
     templates = tables_.texts.templates
     ids = {templates[match.template].ids for match in matches if _kind(match, tables_) != "preamble"}
     return [m for m in matches if _kind(m, tables_) != "preamble" or templates[m.template].ids in ids]
-
-
-def _altered(words: Words, tables_: Tables) -> list[Nearest]:
-    """Cover and return the stretches that resemble a text without being it."""
-    left = words.flags[(words.flags & (OPERATIVE | COVERED)) == OPERATIVE]
-    if len(left) < _FEW_OPERATIVE:
-        return []
-    stretches = nearest(words, tables_.texts)
-    for stretch in stretches:
-        words.flags[stretch.begin : stretch.end] |= COVERED
-    return stretches
 
 
 def _span(words: Words, begin: int, end: int) -> tuple[int, int]:
