@@ -179,7 +179,10 @@ def _verdict(joined: Joined, policy: Policy) -> Verdict:
         reason = Reason.LICENSE_CONFLICT if mixed else Reason.LICENSE_NOT_PERMISSIVE
         return Verdict(joined.expression, "non_permissive", reason, _blame(joined, policy), joined.evidence)
     if joined.unknown:
-        reason = Reason.LICENSE_CONFLICT if permissive else Reason.LICENSE_UNKNOWN
+        # A title beside an altered text is no second opinion; an understood file is.
+        doubtful = {one.path for one in joined.unknown}
+        understood = permissive and any(one.expression and one.path not in doubtful for one in joined.evidence)
+        reason = Reason.LICENSE_CONFLICT if understood else Reason.LICENSE_UNKNOWN
         first = joined.unknown[0]
         return Verdict(joined.expression, "unknown", reason, f"{first.path}: {first.detail}", joined.evidence)
     if joined.expression is None:

@@ -36,6 +36,18 @@ LEDGER_ROWS = 1_000_000
 """Rows per ledger file."""
 
 
+SPILL = pa.schema(
+    [
+        *DATA,
+        pa.field("kept", pa.int64()),
+        pa.field("copyrights", NOTICES.field("copyrights").type),
+        pa.field("group", pa.string()),
+        pa.field("verdict", pa.int32()),
+    ]
+)
+"""A data row with its row of the fold and what its notice is made from."""
+
+
 @dataclass(frozen=True, slots=True)
 class Spilled:
     """Where a part's rows for one shard lie: spill file and batch number."""
@@ -132,6 +144,7 @@ class _Writer:
         joined = data.append_column("kept", pa.array(rows, pa.int64()))
         for name in ("copyrights", "group", "verdict"):
             joined = joined.append_column(name, notice[name])
+        joined = joined.cast(SPILL)
         shard = self.assignment.shard[rows]
         path = self.spill / f"{part}.arrow"
         found: list[tuple[int, Spilled]] = []
@@ -149,7 +162,8 @@ class _Writer:
         for where in self.spilled[number]:
             with pa.memory_map(str(where.path)) as source:
                 batches.append(pa.ipc.open_file(source).get_batch(where.batch))
-        table = pa.Table.from_batches(batches)
+        # A shard that no hash falls into is written all the same, without rows: the count is part of the names.
+        table = pa.Table.from_batches(batches, SPILL)
         keys = pa.table({"key": self.assignment.key[table["kept"].to_numpy()], "content_id": table["content_id"]})
         order = pc.sort_indices(keys, [("key", "ascending"), ("content_id", "ascending")])
         return table.take(order)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from stack_data.reasons import BY_VALUE
 from stack_data.report.attrition import human_bytes
 from stack_data.report.facts import TOP, Bar, ReportFacts, Sample
-from stack_data.reasons import BY_VALUE
 
 _STYLE = """
 :root{--ink:#1b1f24;--soft:#5b6570;--line:#e3e6ea;--paper:#fff;--card:#f7f8fa;--bar:#2f6f5e;--cut:#b4532a;--wash:#dcebe6}

@@ -18,7 +18,6 @@ from stack_data.errors import SourceError
 from stack_data.reasons import Reason
 from stack_data.sources.source import Entry
 
-
 _HEAD_BYTES = 16 * 1024
 # Text in UTF-16 and UTF-32 holds NUL bytes; its marks say so.
 _BOMS = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")

@@ -61,7 +61,10 @@ def test_an_altered_text_in_a_header_is_not_permissive(old: str, new: str) -> No
     assert altered != MIT_COMMENT
     found = evidence_in(altered)
     assert found
-    assert any(one.expression is None or one.expression == "LicenseRef-proprietary" for one in found) or found[0].expression == "JSON"
+    assert (
+        any(one.expression is None or one.expression == "LicenseRef-proprietary" for one in found)
+        or found[0].expression == "JSON"
+    )
 
 
 def test_comments_are_found_between_preamble_lines() -> None:

@@ -73,7 +73,9 @@ def test_other_words_say_nothing(text: str) -> None:
 
 
 def test_proprietary_words_beside_a_copyright_are_a_licence() -> None:
-    notice = notice_in("Copyright Foo. Any use of this software without an express license agreement is strictly prohibited.")
+    notice = notice_in(
+        "Copyright Foo. Any use of this software without an express license agreement is strictly prohibited."
+    )
     assert notice is not None
     assert notice.expression == "LicenseRef-proprietary"
 
@@ -93,7 +95,11 @@ def test_fields(value: str, expression: str | None) -> None:
 COPYLEFT = [text for text, expression in KNOWN.items() if "GPL" in expression and " OR " not in expression]
 
 
-@given(st.sampled_from(COPYLEFT), st.text(alphabet="abc xyz.\n*#", max_size=800), st.text(alphabet="abc xyz.\n", max_size=800))
+@given(
+    st.sampled_from(COPYLEFT),
+    st.text(alphabet="abc xyz.\n*#", max_size=800),
+    st.text(alphabet="abc xyz.\n", max_size=800),
+)
 def test_copyleft_is_never_read_as_permissive(notice: str, before: str, after: str) -> None:
     found = notice_in(f"{before}\n{notice}\n{after}")
     assert found is not None

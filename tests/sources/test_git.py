@@ -28,7 +28,9 @@ ENVIRONMENT = {
 
 
 def run(folder: Path, *words: str, **more: str) -> str:
-    done = subprocess.run(["git", *words], cwd=folder, env=ENVIRONMENT | more, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", *words], cwd=folder, env=ENVIRONMENT | more, check=True, capture_output=True, text=True
+    )
     return done.stdout.strip()
 
 
@@ -127,7 +129,10 @@ def test_history_gives_roots_time_and_authors_across_renames(tmp_path: Path, rep
     assert facts.first_commit_time == "2020-01-02T03:04:05Z"
     assert facts.key_id == key_id("key")
     shares = {author.email_hash: author.share for author in entries[0].authors}
-    assert shares == {email_hash("key", "b@example.org"): pytest.approx(2 / 3, abs=1e-3), email_hash("key", "a@example.org"): pytest.approx(1 / 3, abs=1e-3)}
+    assert shares == {
+        email_hash("key", "b@example.org"): pytest.approx(2 / 3, abs=1e-3),
+        email_hash("key", "a@example.org"): pytest.approx(1 / 3, abs=1e-3),
+    }
 
 
 def test_names_come_from_the_remote(tmp_path: Path, repository: Path) -> None:
