@@ -51,7 +51,7 @@ def resolve(config: ArchiveConfig, context: SourceContext) -> list[Unit]:
 
 def _locked(config: ArchiveConfig, name: str, context: SourceContext) -> dict[str, object]:
     expected = config.sha256.get(name)
-    base = {"host": config.host, "owner": config.owner, "repo": _repo_name(name)}
+    base: dict[str, object] = {"host": config.host, "owner": config.owner, "repo": _repo_name(name)}
     if re.match(r"https?://", name):
         # The first download pins a URL without a stated checksum.
         found = download(name, context.cache / "resolve", context, sha256=expected)

@@ -22,8 +22,9 @@ from stack_data.reasons import Reason
 from stack_data.sources import git_history
 from stack_data.sources.forges import RepositoryName, parse_remote
 from stack_data.sources.git_process import check_word, environment, private_repository, run
-from stack_data.sources.git_refs import common_dir, find_git_dir, remote_url, repository_table, resolve_revision
+from stack_data.sources.git_refs import common_dir, find_git_dir, remote_url, resolve_revision
 from stack_data.sources.source import Author, Entry, Repository, SourceContext, Unit, UnitReading
+from stack_data.sources.tables import read_table
 
 _SYMLINK, _SUBMODULE = "120000", "160000"
 
@@ -121,7 +122,8 @@ def _from_table(config: GitConfig, context: SourceContext) -> list[GitRepository
         return []
     path = context.config_folder / Path(config.table).expanduser()
     rows = []
-    for number, row in enumerate(repository_table(path), 1):
+    for number, row in enumerate(read_table(path), 1):
+        row = {key: value for key, value in row.items() if value not in (None, "")}
         try:
             rows.append(GitRepositoryConfig.model_validate(row))
         except ValueError as error:

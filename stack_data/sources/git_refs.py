@@ -101,21 +101,3 @@ def remote_url(git_dir: Path) -> str | None:
     section = re.search(r'(?ms)^\s*\[remote "origin"\]\s*$(.*?)(?=^\s*\[|\Z)', text)
     found = re.search(r"(?m)^\s*url\s*=\s*(\S+)\s*$", section[1]) if section else None
     return found[1].strip('"') if found else None
-
-
-def repository_table(path: Path) -> list[dict[str, object]]:
-    """Return the rows of a CSV, JSON lines or Parquet table of repositories; SourceError names the file."""
-    import pyarrow as pa
-    import pyarrow.csv
-    import pyarrow.json
-    import pyarrow.parquet
-
-    readers = {".csv": pyarrow.csv.read_csv, ".jsonl": pyarrow.json.read_json, ".parquet": pyarrow.parquet.read_table}
-    reader = readers.get(path.suffix)
-    if reader is None:
-        raise SourceError(f"{path}: a table is .csv, .jsonl or .parquet")
-    try:
-        rows: list[dict[str, object]] = reader(path).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        raise SourceError(f"{path}: {str(error).splitlines()[0]}") from error
-    return [{key: value for key, value in row.items() if value not in (None, "")} for row in rows]
