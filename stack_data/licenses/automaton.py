@@ -18,7 +18,17 @@ from numba import njit
 from numpy.typing import NDArray
 
 from stack_data.licenses.templates import ACCEPT, ITEM, JUMP, MAYBE, SLOT, SPLIT, Program
-from stack_data.licenses.tokens import COVERED, FOREIGN, LINE_END, NUMBERING, OPERATIVE, SKIP, URL, Words
+from stack_data.licenses.tokens import (
+    COVERED,
+    FOREIGN,
+    LINE_END,
+    NUMBERING,
+    OPERATIVE,
+    PERSONAL,
+    SKIP,
+    URL,
+    Words,
+)
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _MOST = 1 << 14  # entries tried in one text; a text that has more is no licence file
@@ -175,7 +185,7 @@ def _slot_takes(kind, own_from, own, slot, word, flag):  # type: ignore[no-untyp
     if kind == ITEM:
         takes = (flag & NUMBERING) != 0 and not (flag & OPERATIVE)
     else:
-        takes = not (flag & OPERATIVE) or (flag & URL) != 0
+        takes = not (flag & OPERATIVE) or (flag & (URL | PERSONAL)) != 0
     for index in range(own_from[slot], own_from[slot + 1]):
         takes = takes or own[index] == word
     return takes

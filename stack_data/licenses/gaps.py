@@ -25,11 +25,16 @@ from stack_data.licenses.tokens import LINE_END, OPERATIVE, SKIP, URL, Words, wo
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Licences that words point at by name, any of them; span in words. `choose`: any of the texts that follow."""
+    """A licence that words point at; span in words.
+
+    ids are the licences its name may mean, or, where `either`, those among which the words leave the choice;
+    with `choose` the choice is among the texts that follow.
+    """
 
     ids: tuple[str, ...]
     begin: int
     end: int
+    either: bool = False
     choose: bool = False
 
 
@@ -45,7 +50,7 @@ class Remain:
 
 def explain(text: str, words: Words, tables: Tables) -> tuple[list[Reference], list[Remain]]:
     """Explain every word that is not COVERED."""
-    names = longest(_inside_paragraphs(text, words, automaton.run(tables.names.program, words)))
+    names = longest(_plausible(text, words, automaton.run(tables.names.program, words), tables))
     folded, origin = fold(text, words, names, tables.names)
     reading = _Reading(text, words, tables, names, folded, origin)
     trials = automaton.run(tables.phrases.program, folded)
@@ -91,7 +96,8 @@ class _Reading:
     def phrase(self, match: Match) -> None:
         """Take note of a phrase, unless it only looks like one."""
         template = self.phrase_templates[match.template]
-        inside = [self.names[number] for number in self.origin[match.begin : match.end] if number >= 0]
+        fresh = np.flatnonzero(~self.explained[match.begin : match.end]) + match.begin
+        inside = [self.names[number] for number in self.origin[fresh] if number >= 0]
         if template.kind == "options":
             between = self._options(match)
             self.explained |= between
@@ -104,7 +110,7 @@ class _Reading:
             self.references.append(Reference((), begin, end, choose=True))
         elif template.kind in ("either", "options") and inside:
             ids = dict.fromkeys(i for name in inside for i in self.name_templates[name.template].ids)
-            self.references.append(Reference(tuple(ids), inside[0].begin, inside[-1].end))
+            self.references.append(Reference(tuple(ids), inside[0].begin, inside[-1].end, either=True))
         elif template.kind == "reference":
             self.references.extend(self._reference(name) for name in inside)
 
@@ -154,11 +160,15 @@ class _Reading:
 _BLANK_LINE = re.compile(r"\n[^\w\n]*\n")
 
 
-def _inside_paragraphs(text: str, words: Words, trials: automaton.Trials) -> automaton.Trials:
-    """Return the trials without the matches that go on over a blank line."""
+def _plausible(text: str, words: Words, trials: automaton.Trials, tables: Tables) -> automaton.Trials:
+    """Return the trials of names without those over a blank line and without ordinary words inside of paths."""
     ends = trials.end.copy()
     for at in np.flatnonzero(ends >= 0):
-        if _BLANK_LINE.search(text, int(words.start[trials.begin[at]]), int(words.end[ends[at] - 1])):
+        begin, last = int(trials.begin[at]), int(ends[at]) - 1
+        bare = tables.names.templates[trials.template[at]].kind == "bare"
+        if _BLANK_LINE.search(text, int(words.start[begin]), int(words.end[last])) or (
+            bare and words.flags[begin] & URL
+        ):
             ends[at] = -1
     return replace(trials, end=ends)
 

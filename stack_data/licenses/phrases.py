@@ -24,7 +24,8 @@ from stack_data.tables import load_table
 
 NAME_WORD, BARE_WORD, LINE_WORD = "zzname", "zzbare", "zzline"  # no language has these words
 _LEAST_CHARACTERS = 60  # of a text worth recognising
-_LONGEST_TITLE = 14  # words; longer parts before a licence are its preamble
+_LONGEST_TITLE = 14  # words; other parts before a licence are its preamble
+_LEAST_PREAMBLE = 3  # words
 _PLACEHOLDERS = {"{name}": NAME_WORD, "{line}": LINE_WORD}
 _ANY_CHARACTERS = -20  # a slot of eight words: see templates.slot_words
 
@@ -95,7 +96,7 @@ def _texts(spdx: dict[str, Any], words: dict[str, Any], permissive: frozenset[st
         if len(plain(entry.get("notice", []))) > _LEAST_CHARACTERS:
             yield Template((entry["id"],), "notice", entry["notice"])
         for part in (*leading(entry["template"]), *trailing(entry["template"])):
-            if len(part.split()) > _LONGEST_TITLE:
+            if len(part.split()) > _LEAST_PREAMBLE and not _is_title(part, set(words["generic"].split())):
                 yield Template((entry["id"],), "preamble", [part])
         for part in words["part"]:
             if part["id"] == entry["id"]:
@@ -104,23 +105,20 @@ def _texts(spdx: dict[str, Any], words: dict[str, Any], permissive: frozenset[st
 
 def _names(spdx: dict[str, Any], words: dict[str, Any]) -> Iterator[Template]:
     """Yield identifiers, names and titles; those of one short word are `bare`, the rest `name`."""
-    seen: set[str] = set()
     generic = set(words["generic"].split())
+    meant: dict[str, list[str]] = {}
+    for entry in spdx["licenses"]:
+        titles = [part for part in leading(entry["template"]) if _is_title(part, generic)]
+        for alias in (entry["id"], entry["name"], *titles) if entry["id"] != "any-OSI" else ():
+            meant.setdefault(re.sub(r"\s+", " ", alias).strip().lower(), []).append(entry["id"])
     for kind, table in (("name", words["names"]), ("bare", words["bare"])):
         for identifier, aliases in table.items():
             for alias in aliases:
-                seen.add(alias)
+                meant.pop(alias, None)
                 yield Template((identifier,), kind, [alias])
-    for entry in spdx["licenses"]:
-        if entry["id"] == "any-OSI":
-            continue  # a placeholder, not a licence
-        titles = [part for part in leading(entry["template"]) if _is_title(part, generic)]
-        for alias in (entry["id"], entry["name"], *titles):
-            folded = re.sub(r"\s+", " ", alias).strip().lower()
-            if folded not in seen:
-                seen.add(folded)
-                single = len(re.findall(r"\w+", alias)) == 1
-                yield Template((entry["id"],), "bare" if single else "name", [alias])
+    for alias, ids in meant.items():
+        single = len(re.findall(r"\w+", alias)) == 1
+        yield Template(tuple(dict.fromkeys(ids)), "bare" if single else "name", [alias])
 
 
 def _is_title(part: str, generic: set[str]) -> bool:

@@ -32,7 +32,7 @@ _LICENSE = re.compile(
 _REFERRED = re.compile(r"licen[sc]es?(?: texts?)? referred to above", re.I)
 _SENTENCE = re.compile(
     r"(?:\b(?:files?|director(?:y|ies)|folders?|code|subdirector(?:y|ies)|submodules?)\b|\bapplies to\b)(?P<middle>[^.:]*?(?:\.(?!\s)[^.:]*?)*)"
-    r"\b(?:licen[cs]ed?|copyright|distributed|released|covered|following|reproduced)\b",
+    r"\b(?:following|below|reproduced|as follows|licen[cs]ed as)\b",
     re.I,
 )
 _PATH = re.compile(
@@ -40,6 +40,7 @@ _PATH = re.compile(
 )
 _EXCEPT = re.compile(r"\b(?:except|excluding|other than|unless|not|but)\b", re.I)
 _NO_PATH = re.compile(r"[a-zA-Z]+/[a-z]+")  # "and/or", "use/inclusion"
+_ANNOUNCES = re.compile(r"\b(?:following|below|reproduced|as follows|licen[cs]ed as)\b", re.I)
 _REACH = 2000  # characters from a sentence to the text it announces
 
 
@@ -129,7 +130,8 @@ def _sentences(text: str) -> Iterator[Section]:
         found = tuple(
             dict.fromkeys(m[1].rstrip(".") for m in _PATH.finditer(head) if not _NO_PATH.fullmatch(m[1]))
         )
-        if found and len(head) < 800 and not _EXCEPT.search(head) and "://" not in head:
+        announces = _ANNOUNCES.search(head, max(m.end() for m in _PATH.finditer(head))) if found else None
+        if announces and len(head) < 800 and not _EXCEPT.search(head) and "://" not in head:
             yield Section(begin, sentence.end(), found, single=True)
 
 

@@ -8,6 +8,8 @@ preambles, filled-in names), and gives the difference as evidence for the altere
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -135,7 +137,7 @@ def difference(text: str, words: Words, trials: automaton.Trials, stretch: Neare
     trial = int(np.flatnonzero(inside)[np.argmax(trials.furthest[inside])])
     at = int(trials.furthest[trial])
     expected = _expected(stretch.template, int(trials.address[trial]))
-    seen = " ".join(text[words.start[w] : words.end[w]] for w in range(at, min(at + 4, len(words))))
+    seen = _once(text[words.start[w] : words.end[w]] for w in range(at, min(at + 4, len(words))))
     return f"{name}: expected '{expected}', found '{seen}'"
 
 
@@ -150,4 +152,9 @@ def _expected(template: int, address: int) -> str:
     steps = [
         int(program.argument[i]) for i in range(address, min(address + 12, end)) if program.op[i] == WORD
     ]
-    return " ".join(spelled.get(step, "") for step in steps[:4]).strip() or "the end"
+    return _once(spelled.get(step, "") for step in steps[:4]).strip() or "the end"
+
+
+def _once(words: Iterable[str]) -> str:
+    """Join words, one that stands for two hashes once."""
+    return " ".join(word for word, _ in itertools.groupby(words))

@@ -76,22 +76,27 @@ def _find(text: str) -> tuple[tuple[Evidence, ...], tuple[tuple[int, int], ...]]
     ]
     texts += [_stretch_evidence(text, words, trials, stretch, tables_) for stretch in stretches]
     named = [evidence for _, evidence in stated] + list(_reference_evidence(references, words, texts))
-    found = texts + [one for one in named if not _is_told(one, texts)]
-    found += [_remain_evidence(remain) for remain in remains]
+    found = texts + named + [_remain_evidence(remain) for remain in remains]
     found.sort(key=lambda evidence: (evidence.start, evidence.end, evidence.expression or ""))
-    return tuple(scope(text, found)), tuple(copyright_spans(text))
+    scoped = scope(text, found)
+    return tuple(one for one in scoped if not _is_told(one, scoped)), tuple(copyright_spans(text))
 
 
 def _words_of(words: Words, start: int, end: int) -> tuple[int, int]:
     return int(np.searchsorted(words.start, start)), int(np.searchsorted(words.start, end))
 
 
-def _is_told(reference: Evidence, texts: list[Evidence]) -> bool:
-    """Tell whether a licence that is named has its text in the file, so that naming it says nothing more."""
-    expression = reference.expression or ""
-    if reference.method == "tag" or expressions.has_choice(expression):
+def _is_told(one: Evidence, found: list[Evidence]) -> bool:
+    """Tell whether evidence only names a licence whose text speaks for the same files, so that it says nothing more."""
+    if one.method != "reference" or not one.expression or expressions.has_choice(one.expression):
         return False
-    return any(text.expression and expressions.covers(expression, text.expression) for text in texts)
+    return any(
+        text.method == "text"
+        and text.expression
+        and (not text.files or set(one.files).issubset(text.files) and one.files)
+        and expressions.covers(one.expression, text.expression)
+        for text in found
+    )
 
 
 def find_header_texts(comment: str, path: str = "") -> TextFindings:
@@ -117,7 +122,7 @@ def _span(words: Words, begin: int, end: int) -> tuple[int, int]:
 def _text_evidence(match: Match, words: Words, tables_: Tables) -> Evidence:
     template = tables_.texts.templates[match.template]
     method: Literal["text", "notice"] = "notice" if template.kind == "notice" else "text"
-    return Evidence("", *_span(words, match.begin, match.end), method, template.ids[0])
+    return Evidence("", *_span(words, match.begin, match.end), method, _normal(template.ids[0]))
 
 
 def _stretch_evidence(
@@ -127,22 +132,34 @@ def _stretch_evidence(
     excluded = stretch.score >= CLOSE and template.ids[0] not in tables_.permissive
     detail = difference(text, words, trials, stretch)
     span = _span(words, stretch.begin, stretch.end)
-    return Evidence("", *span, "text", template.ids[0] if excluded else None, round(stretch.score, 3), detail)
+    return Evidence(
+        "", *span, "text", _normal(template.ids[0]) if excluded else None, round(stretch.score, 3), detail
+    )
 
 
 def _reference_evidence(
     references: list[Reference], words: Words, texts: list[Evidence]
 ) -> Iterator[Evidence]:
-    """Yield what is named; `choose` stands for the texts that follow it."""
+    """Yield what is named; `choose` stands for the texts that follow it, a name of several for the text that is there."""
+    known = {text.expression for text in texts}
     for reference in references:
-        start, end = _span(words, reference.begin, reference.end)
-        ids = reference.ids
+        span = _span(words, reference.begin, reference.end)
+        ids: tuple[str | None, ...] = reference.ids
         if reference.choose:
-            ids = tuple(dict.fromkeys(text.expression or "" for text in texts if text.start >= end))
-        if len(ids) > 1 and "" in ids:
-            yield Evidence("", start, end, "text", None, 0.0, "a choice among texts of which one is unknown")
-        elif ids:
-            yield Evidence("", start, end, "reference", expressions.any_of(ids) or " OR ".join(ids), 0.9)
+            ids = tuple(dict.fromkeys(text.expression for text in texts if text.start >= span[1]))
+        elif not reference.either:
+            ids = tuple(i for i in reference.ids if _normal(i) in known)[:1] or reference.ids[:1]
+        named = [_normal(i) for i in ids if i is not None]
+        if len(named) < len(ids):
+            yield Evidence("", *span, "text", None, 0.0, "a choice among texts of which one is unknown")
+        elif named:
+            yield Evidence("", *span, "reference", expressions.any_of(named) or named[0], 0.9)
+
+
+def _normal(identifier: str) -> str:
+    """Return the current form of an identifier; what the expression library does not know stays as it is."""
+    current = expressions.parse(identifier)
+    return current if current and not current.startswith("LicenseRef-scancode-") else identifier
 
 
 def _remain_evidence(remain: Remain) -> Evidence:

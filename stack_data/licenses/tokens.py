@@ -22,8 +22,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-OPERATIVE, SKIP, URL, FOREIGN, FIRST, COVERED, LINE_END, NUMBERING = 1, 2, 4, 8, 16, 32, 64, 128
-PERSONAL = 2  # in a spelling table: no legal effect where written as a name (Will, Grant, May)
+# Flags of words. PERSONAL: also a name (Will, Grant, May), without effect where written as one and inside slots.
+OPERATIVE, SKIP, URL, FOREIGN, PERSONAL, COVERED, LINE_END, NUMBERING = 1, 2, 4, 8, 16, 32, 64, 128
 
 _FNV_OFFSET, _FNV_PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
 _IGNORABLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
@@ -153,7 +153,7 @@ def _tokenize(codes, folds, keys, first, second, key_flags):  # type: ignore[no-
             continue
         begin = position
         value, position, foreign = _word(codes, folds, position)
-        flag = np.uint8(FIRST) if fresh_line else np.uint8(0)
+        flag = np.uint8(0)
         if foreign:
             flag |= FOREIGN
             if position - begin > 8:
@@ -206,8 +206,8 @@ def _effect(flags, codes, begin, end, holders):  # type: ignore[no-untyped-def]
         and 65 <= codes[begin] <= 90
         and (holders or codes[begin + 1] >= 97)
     ):
-        return np.uint8(0)
-    return np.uint8(flags & OPERATIVE)
+        return np.uint8(PERSONAL)
+    return np.uint8(flags)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
@@ -226,7 +226,9 @@ def _word(codes, folds, position):  # type: ignore[no-untyped-def]
         elif folded == 1:
             position += 1
         elif code == 45 or code == 0x2010:
-            onward = _after_break(codes, folds, position + 1)
+            onward = _after_break(
+                codes, folds, position + 1, position > 0 and 65 <= codes[position - 1] <= 90
+            )
             if onward < 0:
                 break
             position = onward
@@ -236,7 +238,7 @@ def _word(codes, folds, position):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def _after_break(codes, folds, position):  # type: ignore[no-untyped-def]
+def _after_break(codes, folds, position, upper):  # type: ignore[no-untyped-def]
     """Return where a hyphenated word goes on after a line break, or -1."""
     size = len(codes)
     broken = False
@@ -256,7 +258,11 @@ def _after_break(codes, folds, position):  # type: ignore[no-untyped-def]
         else:
             break
         position += 1
-    if broken and position < size and 97 <= codes[position] <= 122:
+    if (
+        broken
+        and position < size
+        and (97 <= codes[position] <= 122 or (upper and 65 <= codes[position] <= 90))
+    ):
         return position
     return -1
 

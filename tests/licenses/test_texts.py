@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stack_data.licenses.texts import find_header_texts, find_texts, looks_like_license_text
-from tests.licenses.samples import ISC, MIT, is_permissive
+from tests.licenses.samples import ISC, MIT, is_permissive, permissive_ids, spdx_text
 
 
 def expressions(text: str) -> set[str | None]:
@@ -31,9 +31,9 @@ def test_copyright_lines_are_returned_with_their_spans() -> None:
 
 
 def test_an_altered_text_is_unknown_and_says_where_it_differs() -> None:
-    (found,) = find_texts(MIT.replace("sublicense, and/or sell", "and sublicense")).evidence
+    found = find_texts(MIT.replace("publish, distribute, ", "")).evidence[-1]
     assert found.expression is None
-    assert found.detail == "nearest MIT: expected 'sublicense AND OR sell', found 'and sublicense copies of'"
+    assert found.detail == "nearest MIT: expected 'publish distribute sublicense', found 'sublicense and or'"
 
 
 def test_two_texts_in_one_file_are_both_found() -> None:
@@ -73,13 +73,16 @@ def test_a_choice_among_texts_joins_them_by_or() -> None:
 
 
 def test_a_title_that_contradicts_the_text_counts_as_well() -> None:
-    assert expressions(MIT.replace("The MIT License (MIT)", "GNU General Public License v3")) == {"MIT", "GPL-3.0-only"}
+    assert expressions(MIT.replace("The MIT License (MIT)", "GNU General Public License v3")) == {
+        "MIT",
+        "GPL-3.0-only",
+    }
 
 
 def test_copyleft_that_deviates_a_little_is_called_by_its_name() -> None:
-    from tests.licenses.samples import spdx_text
-
-    text = spdx_text("GPL-2.0-only").replace("offer you this license which gives you", "hand you this license that gives")
+    text = spdx_text("GPL-2.0-only").replace(
+        "offer you this license which gives you", "hand you this license that gives"
+    )
     assert expressions(text) <= {"GPL-2.0-only", "GPL-2.0-or-later"}
 
 
@@ -119,8 +122,6 @@ def test_a_comment_without_a_grant_costs_nothing_and_says_nothing() -> None:
 
 
 def test_the_prefilter_passes_every_permissive_text() -> None:
-    from tests.licenses.samples import permissive_ids, spdx_text
-
     missed = [name for name in permissive_ids() if not looks_like_license_text(spdx_text(name))]
     assert len(missed) < 12, missed
 
