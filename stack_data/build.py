@@ -18,7 +18,8 @@ import numpy as np
 import pyarrow as pa
 
 from stack_data import storage
-from stack_data.config import BuildConfig, load_resolved
+from stack_data.config import BuildConfig
+from stack_data.config_file import load_resolved
 from stack_data.errors import ConfigError, InputError
 from stack_data.fold import Fold, fold
 from stack_data.layout import Build, part_name

@@ -91,7 +91,7 @@ def _out(text: str) -> None:
 
 def _build(arguments: argparse.Namespace) -> int:
     from stack_data.build import build
-    from stack_data.config import load
+    from stack_data.config_file import load
     from stack_data.report.attrition import attrition_table, human_bytes
 
     config = load(arguments.config, arguments.set)

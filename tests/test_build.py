@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stack_data.build import BuildResult, build
-from stack_data.config import load
+from stack_data.config_file import load
 from stack_data.errors import ConfigError, StaleBuildError
 from stack_data.reasons import Reason
 from stack_data.verify import verify
@@ -100,6 +100,12 @@ def test_the_ledger_lists_dropped_contents_once(built: BuildResult) -> None:
 def test_the_attrition_adds_up(built: BuildResult) -> None:
     fold = built.fold
     assert fold.num_entries == sum(one.num_files for one in fold.attrition) + fold.kept.num_rows
+
+
+def test_the_same_bytes_in_two_sources_are_kept_once(built: BuildResult) -> None:
+    repeated = {one.reason: one.num_files for one in built.fold.attrition}
+    # lib/same.c inside one source; LICENSE texts, a.py and shared.py across sources.
+    assert repeated[Reason.EXACT_DUPLICATE.value] == 3
 
 
 def test_any_place_is_enough_when_the_policy_says_so(tmp_path: Path) -> None:

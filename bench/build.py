@@ -1,0 +1,79 @@
+"""Times every step of a whole build on the Python environment it runs in: MB of text per second, and peak memory.
+
+Run: python bench/build.py [--workers N]. Bytes are those of the texts read (what the stages work on); binaries are told
+apart by their first 16 KiB and not read further. Nothing is compared: no peer does these steps in one tool.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import stack_data.build as building
+from stack_data import pipeline
+from stack_data.config_file import load
+from stack_data.fold import fold
+from stack_data.release.release import release
+
+ROOT = Path(__file__).parent.parent
+
+
+def main() -> None:
+    """Print a table of steps."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--workers", type=int, default=0)
+    workers = parser.parse_args().workers
+    with tempfile.TemporaryDirectory() as folder:
+        config = load(ROOT / "configs/demo.toml", [f"run.workers={workers}"])
+        laps: list[tuple[str, float]] = []
+        clock = time.perf_counter()
+
+        def lap(name: str) -> None:
+            nonlocal clock
+            now = time.perf_counter()
+            laps.append((name, now - clock))
+            clock = now
+
+        run = building._start(config, ROOT / "configs", Path(folder), None, None)
+        lap("lock")
+        pipeline.fetch(run, building.kinds.read)
+        lap("fetch")
+        building.run_exact(run)
+        lap("exact")
+        pipeline.run_part_stage(run, building.header_stage(run))
+        lap("header")
+        building.run_license(run)
+        lap("license")
+        pipeline.run_part_stage(run, building.language_stage(run))
+        lap("language")
+        joined = fold(run.build, config, run.parts())
+        lap("fold")
+        building.write_report(run, joined)
+        lap("report")
+        release(run, joined)
+        lap("release")
+        _print(laps, _text_bytes(joined), run.workers)
+
+
+def _text_bytes(joined: building.Fold) -> int:
+    unread = {"binary", "too_large", "symlink", "special_file", "unreadable"}
+    return joined.num_entry_bytes - sum(one.num_bytes for one in joined.attrition if one.reason in unread)
+
+
+def _print(laps: list[tuple[str, float]], text_bytes: int, workers: int) -> None:
+    total = sum(seconds for _, seconds in laps)
+    lines = [f"{text_bytes / 1e6:,.0f} MB of text, {workers} workers", f"{'step':10} {'seconds':>8} {'MB/s':>8}"]
+    lines += [
+        f"{name:10} {seconds:8.2f} {text_bytes / 1e6 / max(seconds, 1e-9):8.0f}"
+        for name, seconds in [*laps, ("whole", total)]
+    ]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    sys.stdout.write("\n".join([*lines, f"peak resident memory {peak:,.0f} MB"]) + "\n")
+
+
+if __name__ == "__main__":
+    main()
