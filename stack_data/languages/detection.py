@@ -130,9 +130,7 @@ def detect_languages(names: pa.Array, texts: pa.Array) -> pa.DictionaryArray:
     """
     paths, texts = path_column(names), text_column(texts)
     outcomes, codes = _combinations(paths, texts)
-    fixed = [
-        _numbers()[outcome.languages[0]] if len(outcome.languages) == 1 else UNKNOWN for outcome in outcomes
-    ]
+    fixed = [_numbers()[outcome.languages[0]] if len(outcome.languages) == 1 else UNKNOWN for outcome in outcomes]
     decided = np.array(fixed, dtype=np.int64)[codes] if len(codes) else np.zeros(0, dtype=np.int64)
     nameless = [number for number, outcome in enumerate(outcomes) if not outcome.languages]
     _decide_xml(texts, rows_where(np.isin(codes, nameless)), decided)

@@ -84,9 +84,7 @@ def name_keys(paths: pa.Array) -> pa.DictionaryArray:
     names = base_names(paths)
     extension = pc.struct_field(pc.extract_regex(pc.utf8_lower(names), _key_pattern()), "key").fill_null("")
     known = pc.is_in(names, value_set=pa.array(sorted(by_filename()), names.type))
-    with_mark = pc.binary_join_element_wise(
-        pa.scalar(WHOLE_NAME, names.type), names, pa.scalar("", names.type)
-    )
+    with_mark = pc.binary_join_element_wise(pa.scalar(WHOLE_NAME, names.type), names, pa.scalar("", names.type))
     return pc.if_else(known, with_mark, extension).dictionary_encode()
 
 
