@@ -38,7 +38,7 @@ def make_repository(folder: Path) -> Path:
         ["init", "-q"],
         ["add", "-A"],
         ["-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-qm", "m"],
-        ["gc", "-q"],
+        ["repack", "-adq"],
     ):
         subprocess.run(["git", *words], cwd=folder, check=True, env=environment)
     return folder

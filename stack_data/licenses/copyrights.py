@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
+# Few lines hold one of these; only they are looked at closely.
+_SIGN = re.compile(r"copyright|\(c\)|©", re.IGNORECASE)
 _LINE = re.compile(
     r"^[ \t]*(?:[/*#;%!\"'<>.{(-]|dnl\b|rem\b|@copyright:?|:copyright:)*[ \t]*"
     r"(?P<line>(?:(?:portions|parts|code|original|some)\s+)?(?:copyright\b|\(c\)\s|©|SPDX-FileCopyrightText:)[^\n\r]{2,300})",
@@ -30,5 +33,16 @@ def copyright_statements(text: str) -> list[str]:
 
 
 def _statements(text: str) -> list[str]:
-    lines = (_CLOSER.sub("", match["line"]).strip(" \t*#/-") for match in _LINE.finditer(text))
+    lines = (_CLOSER.sub("", match["line"]).strip(" \t*#/-") for match in _candidates(text))
     return list(dict.fromkeys(line for line in lines if _STATEMENT.search(line) and not _SENTENCE.match(line)))
+
+
+def _candidates(text: str) -> Iterator[re.Match[str]]:
+    end = -1
+    for sign in _SIGN.finditer(text):
+        if sign.start() >= end:
+            start = max(text.rfind("\n", 0, sign.start()), text.rfind("\r", 0, sign.start())) + 1
+            match = _LINE.match(text, start)
+            end = match.end() if match else sign.end()
+            if match:
+                yield match

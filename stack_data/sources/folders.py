@@ -18,7 +18,8 @@ from stack_data.errors import SourceError
 from stack_data.reasons import Reason
 from stack_data.sources.source import Entry
 
-_HEAD_BYTES = 16 * 1024
+_HEAD_BYTES = 64 * 1024
+_BINARY_BYTES = 8 * 1024
 # Text in UTF-16 and UTF-32 holds NUL bytes; its marks say so.
 _BOMS = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
 
@@ -119,13 +120,14 @@ def _read(root: str, listed: Listed, max_bytes: int) -> Listed | tuple[Listed, b
     except OSError as error:
         return listed._replace(reason=Reason.UNREADABLE, detail=error.strerror or "")
     try:
-        content = os.read(descriptor, min(_HEAD_BYTES, listed.num_bytes + 1))
-        if b"\0" in content and not content.startswith(_BOMS):
-            # No need to read (and hash) the rest of a library or an image.
-            return listed._replace(reason=Reason.BINARY)
-        if len(content) == _HEAD_BYTES:
-            content += os.read(descriptor, listed.num_bytes + 1 - _HEAD_BYTES)
-        while len(content) <= max_bytes and (more := os.read(descriptor, 1 << 20)):
+        if listed.num_bytes > _HEAD_BYTES:
+            head = os.pread(descriptor, _BINARY_BYTES, 0)
+            if b"\0" in head and not head.startswith(_BOMS):
+                # No need to read (and hash) the rest of a library or an image.
+                return listed._replace(reason=Reason.BINARY)
+        content = os.read(descriptor, listed.num_bytes + 1)
+        # A read gives all there is of a file that did not grow; asking for more only allocates.
+        while len(content) != listed.num_bytes and len(content) <= max_bytes and (more := os.read(descriptor, 1 << 20)):
             content += more
     except OSError as error:
         return listed._replace(reason=Reason.UNREADABLE, detail=error.strerror or "")

@@ -33,9 +33,10 @@ def test_what_is_no_file_is_recorded(tmp_path: Path) -> None:
     os.mkfifo(root / "pipe")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(root / "sock"))
-    (root / "big.py").write_text("x" * 100)
-    (root / "lib.so").write_bytes(b"\x7fELF\0\0")
-    found = contents(read(tmp_path, "directory", {"max_file_bytes": 50}, path="tree")[1])
+    (root / "big.py").write_text("x" * 300_000)
+    # Small files are read whole; the fetch step sees their NUL bytes.
+    (root / "lib.so").write_bytes(b"\x7fELF" + b"\0" * 100_000)
+    found = contents(read(tmp_path, "directory", {"max_file_bytes": 200_000}, path="tree")[1])
     assert found == {"loop": "symlink", "out": "symlink", "pipe": "special_file", "sock": "special_file",
                      "big.py": "too_large", "lib.so": "binary"}  # fmt: skip
 
