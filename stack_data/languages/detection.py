@@ -7,8 +7,8 @@ decides, one that leaves several narrows the choice, one that leaves none is pas
 What a file says is reduced to three small numbers (modeline, name key, interpreter). Their distinct combinations
 are few and are resolved once each; only files whose extension is shared are read further, grouped, by RE2.
 
-Differs from Linguist on purpose: an empty text is decided by its name; a numbered extension (`NEWS.2`) is a
-manual page only when a rule sees one. Not covered: `.gitattributes` overrides, which are a repository's, not a file's.
+Differs from Linguist on purpose: an empty text is decided by its name; a file with the extension of a manual page
+(`libc.so.6p`) is one only when a rule over its text agrees. Not covered: `.gitattributes` overrides, which are a repository's, not a file's.
 """
 
 from __future__ import annotations

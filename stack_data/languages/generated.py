@@ -38,7 +38,7 @@ TAIL_BYTES = 1024
 MINIFIED_LINE_CHARS = 110
 
 _MAY_BE_MINIFIED = (".js", ".mjs", ".cjs", ".css")
-_SOURCE_MAP = r"(?m)(?:^/[*/][#@] source(?:Mapping)?URL|sourceURL=)[^\n]*(?:\n[^\n]*)?\z"
+_SOURCE_MAP = r"(?m)(?:^/[*/][#@] source(?:Mapping)?URL|sourceURL=)[^\n]*(?:\n[^\n]*){0,3}\z"
 _DOC_FILE = r"\A[^\n]*\n[^\n]*<doc>[^\n]*\n[^\n]*<assembly>"
 _COFFEE_NAMES = re.compile(rb"_fn|_i|_len|_ref|_results")
 _COFFEE_CALLS = re.compile(rb"__bind|__extends|__hasProp|__indexOf|__slice")
@@ -102,7 +102,8 @@ def is_generated(paths: pa.Array, texts: pa.Array) -> pa.BooleanArray:
     """Return which files a program wrote, from their paths and texts."""
     paths, texts = path_column(paths), text_column(texts)
     mask = as_mask(is_generated_name(paths)).copy()
-    extensions = pc.struct_field(pc.extract_regex(pc.ascii_lower(paths), r"(?P<e>\.[^./]*)$"), "e")
+    # Not ascii_lower: on the cast of a slice (first offset not 0), it returns zero bytes in PyArrow 26.
+    extensions = pc.struct_field(pc.extract_regex(pc.utf8_lower(paths), r"(?P<e>\.[^./]*)$"), "e")
     encoded = extensions.fill_null("").dictionary_encode()
     codes = encoded.indices.to_numpy(zero_copy_only=False)
     for code, extension in enumerate(encoded.dictionary.to_pylist()):

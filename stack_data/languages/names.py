@@ -30,7 +30,7 @@ class NameClues:
     filename     languages of this whole name
     extension    languages of this extension, empty for a generic one
     generic      the extension is used by many formats that Linguist does not know
-    manual_page  the extension is a section of the manual
+    manual_page  the extension is a section of the manual, perhaps of a template (`.3.in`)
     key          the extension that the heuristics go by
     """
 
@@ -95,6 +95,9 @@ def name_clues(key: str) -> NameClues:
         filename = by_filename().get(key[1:], ())
         dot = key.find(".", 1)
         key = key[dot:].lower() if dot > 0 else ""
+    manual_page = bool(_MANUAL_PAGE.search(key))
+    if manual_page:
+        key = key.removesuffix(".in")
     while key and key not in by_extension() and "." in key[1:]:
         key = key[key.index(".", 1) :]
     generic = key in generic_extensions()
@@ -102,6 +105,6 @@ def name_clues(key: str) -> NameClues:
         filename=filename,
         extension=() if generic else by_extension().get(key, ()),
         generic=generic,
-        manual_page=bool(_MANUAL_PAGE.search(key)),
+        manual_page=manual_page,
         key=key,
     )
