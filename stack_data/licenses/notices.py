@@ -31,7 +31,8 @@ _GNU = re.compile(
     r"\bgnu (?P<short>[al]?gpl|public licen[cs]e)\b|\b(?P<abbreviation>[al]?gpl)(?:[- ]?(?=v?\.?\d)|\b)"
 )
 _GNU_VERSION = re.compile(
-    r"^(?:[ ,;(\"'-]|licen[cs]e|as published by the free software foundation|either|only|the|version|ver\.?|v\.?)*?(?P<number>[123](?:\.[01])?)(?P<plus>\+)?(?![\d.]*\d)"
+    r"^(?:[ ,;(\"'-]|licen[cs]e|as published by the free software foundation|either|only|the|version|ver\.?|v\.?)*?"
+    r"(?P<number>[123](?:\.[01])?)(?P<plus>\+)?(?![\d.]*\d)"
 )
 _GNU_BEFORE = re.compile(
     r"(?:version|v\.?) ?(?P<number>[123](?:\.[01])?)(?P<later>(?: \(?or (?:\(at your option\) )?(?:any )?later\)?)|\+)?,? (?:of|or later of) (?:the )?$"
