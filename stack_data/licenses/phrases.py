@@ -41,13 +41,15 @@ class Library:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Everything recognition needs; `permissive` holds the identifiers of all Blue Oak tiers."""
+    """Everything recognition needs; `permissive` holds the identifiers of all Blue Oak tiers, `renamed` the
+    licences that were listed together with an exception."""
 
     spelling: Spelling
     texts: Library
     names: Library
     phrases: Library
     permissive: frozenset[str]
+    renamed: dict[str, str]
 
 
 @lru_cache(maxsize=1)
@@ -70,7 +72,7 @@ def tables() -> Tables:
         Library(compile_templates(part, spelling), tuple(part), _places(rank))
         for part, rank in zip(parts, ranks, strict=True)
     ]
-    return Tables(spelling, libraries[0], libraries[1], libraries[2], permissive)
+    return Tables(spelling, libraries[0], libraries[1], libraries[2], permissive, words["renamed"])
 
 
 def _places(keys: list[tuple[bool, bool, bool, str]]) -> NDArray[np.int32]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 from stack_data.licenses import expressions
 from stack_data.licenses.evidence import Evidence
+from stack_data.licenses.names import expression_of
 
 _FIELD = r"(?:Name|Files?|Paths?|Package|Library|Component|Project|Module)"
 _HEAD = re.compile(rf"^(?P<indent>[ \t]*){_FIELD}[ \t]*:[ \t]*\S.*$", re.I | re.M)
@@ -56,10 +57,10 @@ class Section:
 
 
 def fields(text: str) -> Iterator[tuple[int, int, Evidence]]:
-    """Yield (start, end, evidence) for each licence field whose value is an SPDX expression."""
+    """Yield (start, end, evidence) for each licence field whose value is an expression or a known name."""
     for field in _LICENSE.finditer(text):
         value = field["value"].strip("`'\"<>*").removesuffix("*/").removesuffix("-->").strip()
-        expression = expressions.parse(value) if len(value) < 200 else None
+        expression = expression_of(value)
         if expression is not None:
             method = "tag" if field["tag"].lower().startswith("spdx") else "reference"
             found = Evidence("", *field.span("value"), method, expression)  # type: ignore[arg-type]
@@ -153,10 +154,11 @@ def scope(text: str, evidence: Sequence[Evidence]) -> list[Evidence]:
 
 
 def _announced(evidence: list[Evidence], section: Section) -> list[int]:
-    """Return the first text after a sentence, when it is near."""
-    for at, one in enumerate(evidence):
-        if one.start >= section.end:
-            return [at] if one.start - section.end < _REACH and one.method in ("text", "notice") else []
+    """Return the first text after a sentence and the names that stand before it, when it is near."""
+    after = [at for at, one in enumerate(evidence) if section.end <= one.start < section.end + _REACH]
+    for count, at in enumerate(after):
+        if evidence[at].method in ("text", "notice"):
+            return after[: count + 1]
     return []
 
 

@@ -98,7 +98,7 @@ class _Compiler:
     def slot(self, original: str, limit: int) -> None:
         words = self.words[id(original)]
         numbers = limit == ITEM_WORDS
-        self.own.extend(int(h) for h in words.hash[numbers | ((words.flags & OPERATIVE) != 0)])
+        self.own.extend(words.hash[numbers | ((words.flags & OPERATIVE) != 0)].tolist())
         self.own_from.append(len(self.own))
         self.emit(ITEM if numbers else SLOT, limit, len(self.own_from) - 2)
 
@@ -308,9 +308,7 @@ def _entry_table(
     for key, number in entries:
         by_key.setdefault(key, []).append(number)
     size = 1 << max(4, (3 * len(by_key)).bit_length())
-    keys = np.zeros(size, np.uint64)
-    bounds = np.zeros(2 * size, np.int32)
-    templates: list[int] = []
+    keys, bounds, templates = [0] * size, [0] * (2 * size), list[int]()
     for key, numbers in by_key.items():
         slot = key & (size - 1)
         while keys[slot]:
@@ -319,4 +317,4 @@ def _entry_table(
         bounds[2 * slot] = len(templates)
         templates.extend(numbers)
         bounds[2 * slot + 1] = len(templates)
-    return keys, bounds, np.array(templates, np.int32)
+    return np.array(keys, np.uint64), np.array(bounds, np.int32), np.array(templates, np.int32)

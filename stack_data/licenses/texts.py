@@ -158,6 +158,8 @@ def _reference_evidence(
 
 def _normal(identifier: str) -> str:
     """Return the current form of an identifier; what the expression library does not know stays as it is."""
+    if identifier in tables().renamed:
+        return tables().renamed[identifier]
     current = expressions.parse(identifier)
     return current if current and not current.startswith("LicenseRef-scancode-") else identifier
 

@@ -99,7 +99,7 @@ _HTML = re.compile(
     r"|tt|u|ul|var)(?:\s[^<>]*)?/?>|<!DOCTYPE[^>]*>|<!--|-->|<style\b.*?</style>|&(?:[a-z]{2,8}|#\d{1,5}|#x[0-9a-f]{1,4});",
     re.I | re.S,
 )
-_COMMENT_WORD = re.compile(r"^[^\S\n]*(?:dnl|@?rem|@c|\.\\\"|c(?=\s{2}))(?=\s)", re.I | re.M)
+_COMMENT_WORD = re.compile(r"^[^\S\n]*(?:dnl|@?rem|@c|\.\\\"|c(?=[^\S\n]{2}))(?=\s)", re.I | re.M)
 
 
 def blank_markup(text: str) -> str:

@@ -57,6 +57,11 @@ def spdx_text(identifier: str) -> str:
     return plain(_licenses()[identifier]["template"])
 
 
+def license_ids() -> list[str]:
+    """Return the identifiers of all listed licences."""
+    return sorted(_licenses())
+
+
 def permissive_ids() -> list[str]:
     """Return the identifiers of the tiers that are allowed by default."""
     tiers = load_table("blueoak_v15")["tiers"]
@@ -66,11 +71,10 @@ def permissive_ids() -> list[str]:
 def is_permissive(text: str) -> bool:
     """Tell whether everything in a file is known and allowed by default; scoped parts count too."""
     allowed = set(permissive_ids())
-    found = find_texts(text).evidence
-    return bool(found) and all(
-        one.expression is not None and expressions.is_permissive(one.expression, allowed.__contains__)
-        for one in found
-        if one.expression is None or not expressions.is_exception(one.expression)
+    found = [one.expression for one in find_texts(text).evidence]
+    licenses = [one for one in found if one is None or not expressions.is_exception(one)]
+    return bool(licenses) and all(
+        one is not None and expressions.is_permissive(one, allowed.__contains__) for one in licenses
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from stack_data.licenses import expressions
 from stack_data.licenses.evidence import Evidence
 from stack_data.licenses.texts import find_texts
-from tests.licenses.samples import permissive_ids, real_files, spdx_text
+from tests.licenses.samples import is_permissive, license_ids, permissive_ids, real_files, spdx_text
 
 
 def told(evidence: list[Evidence]) -> list[str]:
@@ -36,3 +36,12 @@ def test_every_allowed_text_of_the_list_is_recognised_as_itself(identifier: str)
     assert {identifier, expressions.parse(identifier)}.intersection(found), found
     allowed = {*permissive_ids(), "Net-SNMP"}
     assert all(one in allowed or expressions.is_permissive(str(one), allowed.__contains__) for one in found)
+
+
+def test_no_text_of_the_list_that_is_not_allowed_is_read_as_allowed() -> None:
+    allowed = set(permissive_ids())
+    equal = {"Nunit": "zlib-acknowledgement", "StandardML-NJ": "SMLNJ"}
+    wrong = [
+        name for name in license_ids() if name not in {*allowed, *equal} and is_permissive(spdx_text(name))
+    ]
+    assert wrong == ["Python-2.0.1"] or wrong == []
