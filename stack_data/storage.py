@@ -135,7 +135,7 @@ class ParquetPart:
     def _flush(self, num_rows: int) -> None:
         rows = pa.concat_tables(self._pending)
         for start in range(0, num_rows, self._rows):
-            group = rows.slice(start, min(self._rows, num_rows - start)).combine_chunks()
+            group = _own_dictionaries(rows.slice(start, min(self._rows, num_rows - start)).combine_chunks())
             self._writer.write_table(group, row_group_size=self._rows)
         rest = rows.slice(num_rows)
         self._pending, self._num_pending = ([rest] if rest.num_rows else []), rest.num_rows
@@ -150,6 +150,18 @@ class ParquetPart:
         """Close after an error; the file is worthless and its temporary name goes with `replacing`."""
         with contextlib.suppress(OSError, pa.ArrowException):
             self._writer.close()
+
+
+def _own_dictionaries(group: pa.Table) -> pa.Table:
+    """Return equal rows whose dictionaries hold their own values only, in order of appearance.
+
+    A dictionary is written as it is, so one that came from a larger table would give other bytes.
+    """
+    for index, field in enumerate(group.schema):
+        if pa.types.is_dictionary(field.type):
+            column = group.column(index).cast(field.type.value_type).combine_chunks().dictionary_encode()
+            group = group.set_column(index, field, column.cast(field.type))
+    return group
 
 
 def _dictionary_columns(schema: pa.Schema) -> list[str]:
