@@ -112,4 +112,5 @@ def _folder(given: str, policy: Policy, known: dict[str, curations.Curation]) ->
             yield {"path": shown, "license": None, "permissive": False, "evidence": [], "reason": "binary"}
         else:
             joined = tree.joined(path.rpartition("/")[0])
-            yield _answer(shown, verdict_of(joined, evidence_in(text), tree.scoped_for(path), None, policy))
+            header = () if kind_of(path) in ("license", "notice") else evidence_in(text)
+            yield _answer(shown, verdict_of(joined, header, tree.scoped_for(path), None, policy))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -88,6 +88,7 @@ def decide(places: GroupPlaces, policy: Policy, curations: Mapping[str, Curation
     evidence_rows = _evidence_rows(places.provenance)
     evidence, texts = _read_evidence(places, evidence_rows, curations)
     trees = _trees(places, evidence)
+    places = replace(places, headers=_without_license_files(places, evidence_rows))
     keys, inverse = _combinations(places, folder_rows, trees)
     # By repository too: the same finding in another repository stands on another text.
     verdicts: dict[tuple[int, Verdict], int] = {}
@@ -161,6 +162,15 @@ def _read_evidence(
         if kind in ("license", "notice"):
             kept[repository, path] = text
     return found, kept
+
+
+def _without_license_files(places: GroupPlaces, rows: Sequence[int]) -> pa.ChunkedArray:
+    """A licence file is no source file with a header: what it quotes and mentions says nothing about itself."""
+    headers = places.headers.combine_chunks()
+    paths = places.provenance["path"].take(pa.array(rows, pa.int64())).to_pylist()
+    is_license = np.zeros(len(headers), bool)
+    is_license[[row for row, path in zip(rows, paths, strict=True) if kind_of(path) in ("license", "notice")]] = True
+    return pa.chunked_array([pc.if_else(pa.array(is_license), pa.scalar(None, headers.type), headers)])
 
 
 def _project_roots(places: object) -> dict[int, set[str]]:
