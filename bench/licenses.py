@@ -70,8 +70,7 @@ def listed() -> list[tuple[str, bool]]:
 def real() -> list[tuple[str, bool]]:
     """Return real files; permissive when all that was read in them by hand is."""
     return [
-        (file["text"], all(map(allowed_expression, [*file["expressions"], *file["scoped"]])))
-        for file in real_files()
+        (file["text"], all(map(allowed_expression, [*file["expressions"], *file["scoped"]]))) for file in real_files()
     ]
 
 
@@ -103,11 +102,7 @@ def folder_sample(folders: list[Path]) -> Sample:
     seen: dict[bytes, Path] = {}
     for folder in folders:
         for path in sorted(folder.rglob("*")):
-            if (
-                pattern.search(path.name)
-                and path.is_file()
-                and path.suffix not in (".py", ".js", ".json", ".pyc")
-            ):
+            if pattern.search(path.name) and path.is_file() and path.suffix not in (".py", ".js", ".json", ".pyc"):
                 seen.setdefault(path.read_bytes(), path)
     return Sample("folders", list(seen.values()), {})
 
@@ -122,9 +117,7 @@ def askalono(binary: str, *options: str) -> Callable[[list[Path]], dict[str, boo
 
     def ask(paths: list[Path]) -> dict[str, bool]:
         command = [binary, "--format", "json", "identify", "--batch", *options]
-        answer = subprocess.run(
-            command, input="\n".join(map(str, paths)) + "\n", text=True, stdout=subprocess.PIPE
-        )
+        answer = subprocess.run(command, input="\n".join(map(str, paths)) + "\n", text=True, stdout=subprocess.PIPE)
         names: Names = {}
         for line in answer.stdout.splitlines():
             record = json.loads(line)
@@ -159,9 +152,7 @@ def verdicts(paths: list[Path], names: Names) -> dict[str, bool]:
     return {path: bool(ids) and all(name in ALLOWED for name in ids) for path, ids in found.items()}
 
 
-def measure(
-    name: str, ask: Callable[[list[Path]], dict[str, bool]], sample: Sample, reference: float
-) -> float:
+def measure(name: str, ask: Callable[[list[Path]], dict[str, bool]], sample: Sample, reference: float) -> float:
     """Print one row; return files per second."""
     begin = time.perf_counter()
     answers = ask(sample.paths)

@@ -90,10 +90,7 @@ def license_table(folder: Path) -> dict[str, Any]:
     """Return every licence and exception with its template, sorted by identifier."""
     plain = json.loads(tar_member(folder, "spdx-license-list-*.tgz", "package/spdx-full.json"))
     marked = markup(folder)
-    licenses = [
-        license_entry(name, plain.get(name), marked.get(name))
-        for name in sorted(plain.keys() | marked.keys())
-    ]
+    licenses = [license_entry(name, plain.get(name), marked.get(name)) for name in sorted(plain.keys() | marked.keys())]
     return {
         "compounds": compounds(licenses),
         "about": {
@@ -108,9 +105,7 @@ def license_table(folder: Path) -> dict[str, Any]:
 
 def compounds(entries: list[dict[str, Any]]) -> list[str]:
     """Return the hyphenated words of all texts, so that spellings without the hyphen can be told to be equal."""
-    text = (
-        json.dumps([entry["template"] for entry in entries], ensure_ascii=False).replace("\\n", " ").lower()
-    )
+    text = json.dumps([entry["template"] for entry in entries], ensure_ascii=False).replace("\\n", " ").lower()
     return sorted(set(re.findall(r"(?<![\w-])[a-z]{2,}-[a-z]{2,}(?![\w-])", text)))
 
 
@@ -186,9 +181,7 @@ def variable(original: str, match: str) -> Node:
     if bounds:
         return ["*", original, int(bounds[1] or 500)]
     choices = sorted(set(expand(re._parser.parse(match))))  # type: ignore[attr-defined]
-    choices += [
-        choice.replace("(s)", "s") for choice in choices if "(s)" in choice
-    ]  # "name(s)" stands for both
+    choices += [choice.replace("(s)", "s") for choice in choices if "(s)" in choice]  # "name(s)" stands for both
     assert len(choices) <= MOST_CHOICES, match
     return ["|", original, choices]
 

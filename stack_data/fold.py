@@ -137,7 +137,8 @@ def fold(build: Build, config: BuildConfig, parts: Sequence[tuple[str, str]]) ->
     has_place[rows.content[kept_place]] = True
     original = rows.owner == np.arange(len(rows.owner))
     kept = original & has_place & ~tainted
-    shown = kept_place & np.where(usable, kept[np.maximum(rows.content, 0)], False)
+    shown = kept_place.copy()
+    shown[usable] &= kept[rows.content[usable]]
     order, rank = _ranked(rows, shown)
     kept_rows = np.flatnonzero(kept)
     dropped = _dropped(rows, original & ~kept, tainted & has_place)

@@ -244,7 +244,15 @@ def test_verify_sees_a_flipped_byte_a_missing_and_an_extra_file(tmp_path: Path) 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
     config = write_config(tmp_path)
-    words = ["data", "build", str(config), "--set", f'run.builds="{tmp_path}/build"', "--set", "release.shard_bytes=1000000"]
+    words = [
+        "data",
+        "build",
+        str(config),
+        "--set",
+        f'run.builds="{tmp_path}/build"',
+        "--set",
+        "release.shard_bytes=1000000",
+    ]
     (tmp_path / "permissive" / "big.py").write_text("".join(f"x{i} = {hash((i, 1)):x}\n" for i in range(150_000)))
 
     def limit() -> None:

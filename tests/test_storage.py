@@ -113,11 +113,7 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -
 def test_json_is_the_same_text_for_the_same_value(tmp_path: Path) -> None:
     storage.write_json(tmp_path / "a", {"b": 1, "a": "\u00e9"})
     storage.write_json(tmp_path / "b", {"a": "\u00e9", "b": 1})
-    assert (
-        (tmp_path / "a").read_bytes()
-        == (tmp_path / "b").read_bytes()
-        == '{\n "a": "é",\n "b": 1\n}\n'.encode()
-    )
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() == '{\n "a": "é",\n "b": 1\n}\n'.encode()
     assert storage.read_json(tmp_path / "a") == {"a": "\u00e9", "b": 1}
 
 

@@ -66,10 +66,7 @@ def explain(text: str, words: Words, tables: Tables) -> tuple[list[Reference], l
 
 
 _STATING = np.array(
-    [
-        word_hash(word)
-        for word in ("under", "released", "by", "to", "with", "for", "at", "in", "from", "is", "are")
-    ],
+    [word_hash(word) for word in ("under", "released", "by", "to", "with", "for", "at", "in", "from", "is", "are")],
     np.uint64,
 )
 _OPTION = re.compile(r"at\s+your\s+option", re.I)
@@ -135,9 +132,7 @@ class _Reading:
         for at in np.flatnonzero(ends >= 0):
             kind = self.phrase_templates[trials.template[at]].kind
             match = Match(int(trials.template[at]), int(trials.begin[at]), int(ends[at]))
-            if (kind == "title" and self._states(match)) or (
-                kind == "options" and not self._options(match).any()
-            ):
+            if (kind == "title" and self._states(match)) or (kind == "options" and not self._options(match).any()):
                 ends[at] = -1
         return ends
 

@@ -81,9 +81,7 @@ def _places(keys: list[tuple[bool, bool, bool, str]]) -> NDArray[np.int32]:
     return places
 
 
-def _rank(
-    template: Template, permissive: frozenset[str], deprecated: set[str]
-) -> tuple[bool, bool, bool, str]:
+def _rank(template: Template, permissive: frozenset[str], deprecated: set[str]) -> tuple[bool, bool, bool, str]:
     """Order templates that match the same words: the stricter verdict, then current, `-only`, and the alphabet."""
     name = template.ids[0] if template.ids else ""
     return (name in permissive, name in deprecated, name.endswith(("-or-later", "-RFN", "-no-RFN")), name)
@@ -127,11 +125,7 @@ def _is_title(part: str, generic: set[str]) -> bool:
     """Tell whether a leading part names its licence: short, and with a word that other titles lack."""
     words = re.findall(r"\w+", part.lower())
     distinct = [word for word in words if word not in generic and not word.isdigit() and len(word) > 1]
-    return (
-        bool(distinct)
-        and len(words) <= _LONGEST_TITLE
-        and re.search(r"licen[sc]e|gpl", part, re.I) is not None
-    )
+    return bool(distinct) and len(words) <= _LONGEST_TITLE and re.search(r"licen[sc]e|gpl", part, re.I) is not None
 
 
 def _phrases(words: dict[str, Any]) -> Iterator[Template]:
@@ -161,6 +155,4 @@ def _fill(choice: str) -> list[str]:
     """Return a choice with its placeholders as words; {bare} makes two."""
     for placeholder, word in _PLACEHOLDERS.items():
         choice = choice.replace(placeholder, word)
-    return [
-        choice.replace("{bare}", word) for word in ((NAME_WORD, BARE_WORD) if "{bare}" in choice else ("",))
-    ]
+    return [choice.replace("{bare}", word) for word in ((NAME_WORD, BARE_WORD) if "{bare}" in choice else ("",))]

@@ -80,11 +80,7 @@ def _stanzas(text: str) -> Iterator[Section]:
     debian = re.match(r"\s*Format(?:-Specification)?\s*:", text) is not None
     starts = [head.start() for head in heads]
     if debian:
-        starts = [
-            m.start()
-            for m in re.finditer(r"^(?:Files|License)[ \t]*:", text, re.M)
-            if _opens(text, m.start())
-        ]
+        starts = [m.start() for m in re.finditer(r"^(?:Files|License)[ \t]*:", text, re.M) if _opens(text, m.start())]
     for at, start in enumerate(starts):
         following = starts[at + 1] if at + 1 < len(starts) else len(text)
         end = following if debian else min([following, *(rule for rule in ends if rule > start)])
@@ -98,10 +94,7 @@ def _stanzas(text: str) -> Iterator[Section]:
 def _follows_field(text: str, start: int) -> bool:
     """Tell whether the line before is a field too, so that this one does not open a stanza."""
     before = text[:start].rstrip("\n").rpartition("\n")[2] if text[start - 1 : start] == "\n" else ""
-    adjacent = (
-        not text[max(0, start - 2) : start].startswith("\n\n"[:2])
-        and text[max(0, start - 2) : start] != "\n\n"
-    )
+    adjacent = not text[max(0, start - 2) : start].startswith("\n\n"[:2]) and text[max(0, start - 2) : start] != "\n\n"
     return adjacent and re.match(r"[ \t]*\w[\w-]*[ \t]*:", before) is not None
 
 
@@ -128,9 +121,7 @@ def _sentences(text: str) -> Iterator[Section]:
     for sentence in _SENTENCE.finditer(text):
         begin = max(text.rfind(". ", 0, sentence.start()), text.rfind("\n\n", 0, sentence.start())) + 1
         head = text[begin : sentence.end()]
-        found = tuple(
-            dict.fromkeys(m[1].rstrip(".") for m in _PATH.finditer(head) if not _NO_PATH.fullmatch(m[1]))
-        )
+        found = tuple(dict.fromkeys(m[1].rstrip(".") for m in _PATH.finditer(head) if not _NO_PATH.fullmatch(m[1])))
         announces = _ANNOUNCES.search(head, max(m.end() for m in _PATH.finditer(head))) if found else None
         if announces and len(head) < 800 and not _EXCEPT.search(head) and "://" not in head:
             yield Section(begin, sentence.end(), found, single=True)

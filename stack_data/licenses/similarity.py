@@ -23,9 +23,7 @@ from stack_data.licenses.tokens import COVERED, SKIP, Words, tokenize
 
 RUN = 5
 LEAST_WORDS = 24  # shorter stretches are left to the words around texts
-_PREFERENCE = (
-    1.15  # an altered permissive text is called that, not the rare licence that happens to be as near
-)
+_PREFERENCE = 1.15  # an altered permissive text is called that, not the rare licence that happens to be as near
 _FAR = 80  # words without a common run that end a stretch
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
@@ -77,9 +75,7 @@ def _best(words: Words, free: NDArray[np.intp], library: Library) -> Nearest | N
     best: Nearest | None = None
     order = np.lexsort((library.rank, -hits / np.sqrt(index.sizes + 1.0)))[:12]
     for template in order[hits[order] >= RUN]:
-        candidate = _stretch(
-            int(template), np.unique(places[owners == template]), free, int(index.sizes[template])
-        )
+        candidate = _stretch(int(template), np.unique(places[owners == template]), free, int(index.sizes[template]))
         if library.templates[template].ids[0] in permissive:
             candidate = replace(candidate, score=candidate.score * _PREFERENCE)
         if best is None or candidate.score > best.score:
@@ -126,11 +122,7 @@ def difference(text: str, words: Words, trials: automaton.Trials, stretch: Neare
     """Say in a few words where a stretch leaves its nearest template."""
     tables_ = tables()
     template = tables_.texts.templates[stretch.template]
-    inside = (
-        (trials.template == stretch.template)
-        & (trials.begin >= stretch.begin - 12)
-        & (trials.begin < stretch.end)
-    )
+    inside = (trials.template == stretch.template) & (trials.begin >= stretch.begin - 12) & (trials.begin < stretch.end)
     name = f"nearest {template.ids[0]}"
     if not inside.any():
         return f"{name}: does not begin like it"
@@ -149,9 +141,7 @@ def _expected(template: int, address: int) -> str:
     spelled = {int(h): source[s:e] for h, s, e in zip(words.hash, words.start, words.end, strict=True)}
     program = tables_.texts.program
     end = int(program.begin[template + 1])
-    steps = [
-        int(program.argument[i]) for i in range(address, min(address + 12, end)) if program.op[i] == WORD
-    ]
+    steps = [int(program.argument[i]) for i in range(address, min(address + 12, end)) if program.op[i] == WORD]
     return _once(spelled.get(step, "") for step in steps[:4]).strip() or "the end"
 
 

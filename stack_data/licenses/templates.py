@@ -32,9 +32,7 @@ ENTRY_WORDS = 3
 ITEM_WORDS = 5
 TEXT_KINDS = frozenset({"license", "exception", "notice", "preamble", "part"})
 ELLIPSIS = "\u2026"
-LINE = word_hash(
-    "zzline"
-)  # stands for a line end between words; may be left out when a phrase does not ask for it
+LINE = word_hash("zzline")  # stands for a line end between words; may be left out when a phrase does not ask for it
 _CHOICE_SLOT = 40  # most words in the open part of a choice
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
@@ -238,9 +236,7 @@ def leading(nodes: Sequence[Node]) -> list[str]:
 
 def plain(nodes: Sequence[Node]) -> str:
     """Return the text of nodes with every variable part as in the original."""
-    pieces = [
-        node if isinstance(node, str) else plain(node[1]) if node[0] == "?" else node[1] for node in nodes
-    ]
+    pieces = [node if isinstance(node, str) else plain(node[1]) if node[0] == "?" else node[1] for node in nodes]
     return " ".join(pieces)
 
 
@@ -276,9 +272,7 @@ def combine(key: int, word: int) -> int:
     return ((key ^ word) * int(_MULTIPLIER)) & ((1 << 64) - 1)
 
 
-def _entry_keys(
-    op: NDArray[np.uint8], argument: NDArray[np.uint64], target: NDArray[np.int32], begin: int
-) -> set[int]:
+def _entry_keys(op: NDArray[np.uint8], argument: NDArray[np.uint64], target: NDArray[np.int32], begin: int) -> set[int]:
     """Return the keys of all ways to begin a template, of three words or as many as come before a slot."""
     keys: set[int] = set()
     pending = [(begin, 0, 0)]

@@ -60,9 +60,7 @@ def _find(text: str) -> tuple[tuple[Evidence, ...], tuple[tuple[int, int], ...]]
     for match in matches:
         words.flags[match.begin : match.end] |= COVERED
     stated = [(_words_of(words, start, end), evidence) for start, end, evidence in fields(text)]
-    stated = [
-        (span, evidence) for span, evidence in stated if not (words.flags[slice(*span)] & COVERED).any()
-    ]
+    stated = [(span, evidence) for span, evidence in stated if not (words.flags[slice(*span)] & COVERED).any()]
     for span, _ in stated:
         words.flags[slice(*span)] |= COVERED
     references, remains = explain(text, words, tables_)
@@ -71,9 +69,7 @@ def _find(text: str) -> tuple[tuple[Evidence, ...], tuple[tuple[int, int], ...]]
         for stretch in stretches:
             words.flags[stretch.begin : stretch.end] |= COVERED
         references, remains = explain(text, words, tables_)
-    texts = [
-        _text_evidence(match, words, tables_) for match in matches if _kind(match, tables_) != "preamble"
-    ]
+    texts = [_text_evidence(match, words, tables_) for match in matches if _kind(match, tables_) != "preamble"]
     texts += [_stretch_evidence(text, words, trials, stretch, tables_) for stretch in stretches]
     named = [evidence for _, evidence in stated] + list(_reference_evidence(references, words, texts))
     found = texts + named + [_remain_evidence(remain) for remain in remains]
@@ -125,21 +121,15 @@ def _text_evidence(match: Match, words: Words, tables_: Tables) -> Evidence:
     return Evidence("", *_span(words, match.begin, match.end), method, _normal(template.ids[0]))
 
 
-def _stretch_evidence(
-    text: str, words: Words, trials: automaton.Trials, stretch: Nearest, tables_: Tables
-) -> Evidence:
+def _stretch_evidence(text: str, words: Words, trials: automaton.Trials, stretch: Nearest, tables_: Tables) -> Evidence:
     template = tables_.texts.templates[stretch.template]
     excluded = stretch.score >= CLOSE and template.ids[0] not in tables_.permissive
     detail = difference(text, words, trials, stretch)
     span = _span(words, stretch.begin, stretch.end)
-    return Evidence(
-        "", *span, "text", _normal(template.ids[0]) if excluded else None, round(stretch.score, 3), detail
-    )
+    return Evidence("", *span, "text", _normal(template.ids[0]) if excluded else None, round(stretch.score, 3), detail)
 
 
-def _reference_evidence(
-    references: list[Reference], words: Words, texts: list[Evidence]
-) -> Iterator[Evidence]:
+def _reference_evidence(references: list[Reference], words: Words, texts: list[Evidence]) -> Iterator[Evidence]:
     """Yield what is named; `choose` stands for the texts that follow it, a name of several for the text that is there."""
     known = {text.expression for text in texts}
     for reference in references:
@@ -165,9 +155,7 @@ def _normal(identifier: str) -> str:
 
 
 def _remain_evidence(remain: Remain) -> Evidence:
-    return Evidence(
-        "", remain.start, remain.end, "text", None, 0.0, "unexplained: " + ", ".join(remain.words)
-    )
+    return Evidence("", remain.start, remain.end, "text", None, 0.0, "unexplained: " + ", ".join(remain.words))
 
 
 _COPYRIGHT = re.compile(

@@ -200,12 +200,7 @@ def _tokenize(codes, folds, keys, first, second, key_flags):  # type: ignore[no-
 @njit(cache=True, nogil=True)  # type: ignore[misc]
 def _effect(flags, codes, begin, end, holders):  # type: ignore[no-untyped-def]
     """Return a word's flags; a word that is a personal name too loses its effect when written like one."""
-    if (
-        flags & PERSONAL
-        and end - begin > 1
-        and 65 <= codes[begin] <= 90
-        and (holders or codes[begin + 1] >= 97)
-    ):
+    if flags & PERSONAL and end - begin > 1 and 65 <= codes[begin] <= 90 and (holders or codes[begin + 1] >= 97):
         return np.uint8(PERSONAL)
     return np.uint8(flags)
 
@@ -226,9 +221,7 @@ def _word(codes, folds, position):  # type: ignore[no-untyped-def]
         elif folded == 1:
             position += 1
         elif code == 45 or code == 0x2010:
-            onward = _after_break(
-                codes, folds, position + 1, position > 0 and 65 <= codes[position - 1] <= 90
-            )
+            onward = _after_break(codes, folds, position + 1, position > 0 and 65 <= codes[position - 1] <= 90)
             if onward < 0:
                 break
             position = onward
@@ -249,20 +242,13 @@ def _after_break(codes, folds, position, upper):  # type: ignore[no-untyped-def]
                 return -1
             broken = True
         elif (
-            code == 32
-            or code == 9
-            or code == 13
-            or (broken and (code == 42 or code == 35 or code == 47 or code == 59))
+            code == 32 or code == 9 or code == 13 or (broken and (code == 42 or code == 35 or code == 47 or code == 59))
         ):
             pass
         else:
             break
         position += 1
-    if (
-        broken
-        and position < size
-        and (97 <= codes[position] <= 122 or (upper and 65 <= codes[position] <= 90))
-    ):
+    if broken and position < size and (97 <= codes[position] <= 122 or (upper and 65 <= codes[position] <= 90)):
         return position
     return -1
 

@@ -71,9 +71,7 @@ def test_a_rider_is_found_before_between_and_after_the_paragraphs(identifier: st
         apart = "\n\n".join([*paragraphs[:place], rider, *paragraphs[place:]])
         assert not is_permissive(apart), (place, "apart")
         if place:
-            joined = "\n\n".join(
-                [*paragraphs[: place - 1], f"{paragraphs[place - 1]} {rider}", *paragraphs[place:]]
-            )
+            joined = "\n\n".join([*paragraphs[: place - 1], f"{paragraphs[place - 1]} {rider}", *paragraphs[place:]])
             assert not is_permissive(joined), (place, "joined")
 
 
@@ -133,8 +131,6 @@ def test_an_effect_at_any_place_is_found(identifier: str, place: int, word: str,
 )
 def test_wrapping_and_comment_marks_change_nothing(identifier: str, width: int, mark: str) -> None:
     paragraphs = re.split(r"\n+", spdx_text(identifier))
-    wrapped = [
-        textwrap.fill(part, width, break_on_hyphens=False, break_long_words=False) for part in paragraphs
-    ]
+    wrapped = [textwrap.fill(part, width, break_on_hyphens=False, break_long_words=False) for part in paragraphs]
     lines = "\n\n".join(wrapped).splitlines()
     assert is_permissive("\n".join(f"{mark}{line}" for line in lines))

@@ -69,7 +69,10 @@ def test_an_altered_text_in_a_header_is_not_permissive(old: str, new: str) -> No
 
 def test_comments_are_found_between_preamble_lines() -> None:
     text = "#!/bin/sh\n# one\n\n# two\nimport os\n'''three'''\nx = 1\n# four"
-    assert [comment.strip() for _, comment in leading_comments(text)] == ["#!/bin/sh\n# one\n\n# two", "'''three'''"]
+    assert [comment.strip() for _, comment in leading_comments(text)] == [
+        "#!/bin/sh\n# one\n\n# two",
+        "'''three'''",
+    ]
 
 
 def test_spans_lie_in_the_text() -> None:

@@ -31,7 +31,11 @@ CASES = [
         "Name: x\nLicense: UNKNOWN\nClassifier: License :: OSI Approved :: Apache Software License\n",
         ["LicenseRef-family-Apache"],
     ),
-    ("METADATA", "Name: x\nLicense-Expression: MIT OR Apache-2.0\nLicense: proprietary\n", ["MIT OR Apache-2.0"]),
+    (
+        "METADATA",
+        "Name: x\nLicense-Expression: MIT OR Apache-2.0\nLicense: proprietary\n",
+        ["MIT OR Apache-2.0"],
+    ),
     (
         "METADATA",
         "Name: x\nLicense: BSD\nClassifier: License :: OSI Approved :: BSD License\n",
@@ -40,7 +44,11 @@ CASES = [
     ("package.json", json.dumps({"license": "ISC"}), ["ISC"]),
     ("package.json", json.dumps({"license": "UNLICENSED"}), ["LicenseRef-proprietary"]),
     ("package.json", json.dumps({"license": "SEE LICENSE IN LICENSE.md"}), []),
-    ("package.json", json.dumps({"licenses": [{"type": "MIT"}, {"type": "GPL-2.0"}]}), ["MIT", "GPL-2.0-only"]),
+    (
+        "package.json",
+        json.dumps({"licenses": [{"type": "MIT"}, {"type": "GPL-2.0"}]}),
+        ["MIT", "GPL-2.0-only"],
+    ),
     ("package.json", json.dumps({"name": "x"}), []),
     ("package.json", "[]", []),
     ("Cargo.toml", '[package]\nlicense = "MIT/Apache-2.0"\n', ["MIT OR Apache-2.0"]),

@@ -41,7 +41,5 @@ def test_every_allowed_text_of_the_list_is_recognised_as_itself(identifier: str)
 def test_no_text_of_the_list_that_is_not_allowed_is_read_as_allowed() -> None:
     allowed = set(permissive_ids())
     equal = {"Nunit": "zlib-acknowledgement", "StandardML-NJ": "SMLNJ"}
-    wrong = [
-        name for name in license_ids() if name not in {*allowed, *equal} and is_permissive(spdx_text(name))
-    ]
+    wrong = [name for name in license_ids() if name not in {*allowed, *equal} and is_permissive(spdx_text(name))]
     assert wrong == ["Python-2.0.1"] or wrong == []

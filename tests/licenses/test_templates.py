@@ -33,9 +33,7 @@ def test_an_optional_part_may_be_absent_and_the_longest_match_wins() -> None:
 
 def test_a_choice_takes_one_of_its_texts() -> None:
     nodes: list[object] = ["it ", ["|", "is", ["is", "was never", ""]], " given"]
-    assert [
-        ends(nodes, text) for text in ("it is given", "it was never given", "it given", "it has given")
-    ] == [
+    assert [ends(nodes, text) for text in ("it is given", "it was never given", "it given", "it has given")] == [
         [(0, 3)],
         [(0, 4)],
         [(0, 2)],
@@ -108,9 +106,7 @@ def as_regex(nodes: list[object]) -> str:
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(part, min_size=1, max_size=4), st.lists(words, max_size=10))
-def test_the_automaton_agrees_with_a_regular_expression_on_whole_matches(
-    nodes: list[object], text: list[str]
-) -> None:
+def test_the_automaton_agrees_with_a_regular_expression_on_whole_matches(nodes: list[object], text: list[str]) -> None:
     nodes = ["x", *nodes, "y"]
     pattern = re.compile(as_regex(nodes))
     sentence = ["x", *text, "y"]
