@@ -118,6 +118,8 @@ def paths(value: str) -> tuple[str, ...]:
 
 
 def _sentences(text: str) -> Iterator[Section]:
+    if not _ANNOUNCES.search(text):
+        return
     for sentence in _SENTENCE.finditer(text):
         begin = max(text.rfind(". ", 0, sentence.start()), text.rfind("\n\n", 0, sentence.start())) + 1
         head = text[begin : sentence.end()]

@@ -76,7 +76,8 @@ def assign(
     shard = np.zeros(len(sizes), np.int32)
     for code in sorted(np.unique(group).tolist(), key=lambda code: (slugs[code // 2], code % 2)):
         rows = np.flatnonzero(group == code)
-        count = max(1, -(-int(sizes[rows].sum()) // config.shard_bytes))
+        # Never more shards than files: one large file would otherwise ask for thousands of empty ones.
+        count = max(1, min(len(rows), -(-int(sizes[rows].sum()) // config.shard_bytes)))
         shard[rows] = len(shards) + (keys[rows] % np.uint64(count)).astype(np.int32)
         shards += [Shard(slugs[code // 2], SPLITS[code % 2], number, count) for number in range(count)]
     return Assignment(tuple(shards), shard, keys, p)
