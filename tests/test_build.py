@@ -307,3 +307,22 @@ def test_json_output_is_for_machines(built: BuildResult) -> None:
     assert json.loads(done.stdout)["kept"] == 7
     done = fairstack("data", "why", built.folder, "u.py", "--json")
     assert json.loads(done.stdout)["reason"] == "no_license"
+
+
+def test_the_croissant_file_is_valid_and_its_records_can_be_read(built: BuildResult) -> None:
+    # A process of its own: mlcroissant's dependencies warn, and warnings are errors here.
+    script = (
+        "import sys, mlcroissant\n"
+        "data = mlcroissant.Dataset(sys.argv[1])\n"
+        "assert not data.metadata.ctx.issues.errors, data.metadata.ctx.issues.report()\n"
+        "print(sum(1 for _ in data.records('python')))\n"
+    )
+    assert built.release is not None
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(built.release / "croissant.json")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "3"
