@@ -2,7 +2,7 @@
 
 Three sets of files, all made from the project's own tables and test data:
   listed    every text of the SPDX list (permissive: the tiers allowed by default)
-  real      the licence files of published packages under tests/licenses/data, verdicts read by hand
+  real      the licence files of published packages under tests/licenses/data, verdicts read by review
   altered   common permissive texts with one rider, one word with an effect added, or one removed
 The peers are askalono and identify_license, run on the same files, one after the other, on the same single core.
 Their answer counts as permissive when they name at least one licence and every one named is allowed. `wrong`
@@ -68,7 +68,7 @@ def listed() -> list[tuple[str, bool]]:
 
 
 def real() -> list[tuple[str, bool]]:
-    """Return real files; permissive when all that was read in them by hand is."""
+    """Return real files; permissive when all that was read in them by review is."""
     return [
         (file["text"], all(map(allowed_expression, [*file["expressions"], *file["scoped"]]))) for file in real_files()
     ]

@@ -79,7 +79,7 @@ def is_permissive(text: str) -> bool:
 
 
 def real_files() -> list[dict[str, Any]]:
-    """Return the licence files of published packages with what was read in them by hand."""
+    """Return the licence files of published packages with what was read in them by review."""
     path = Path(__file__).parent / "data" / "real.json.xz"
     files: list[dict[str, Any]] = json.loads(lzma.decompress(path.read_bytes()))["files"]
     return files

@@ -1,4 +1,4 @@
-"""Licence files of published packages, with what was read in them by hand."""
+"""Licence files of published packages, with what was read in them by review."""
 
 from __future__ import annotations
 
