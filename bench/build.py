@@ -7,6 +7,7 @@ apart by their first 16 KiB and not read further. Nothing is compared: no peer d
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import sys
 import tempfile
@@ -29,13 +30,13 @@ def main() -> None:
     workers = parser.parse_args().workers
     with tempfile.TemporaryDirectory() as folder:
         config = load(ROOT / "configs/demo.toml", [f"run.workers={workers}"])
-        laps: list[tuple[str, float]] = []
-        clock = time.perf_counter()
+        laps: list[tuple[str, float, float, float]] = []
+        clock = _clock()
 
         def lap(name: str) -> None:
             nonlocal clock
-            now = time.perf_counter()
-            laps.append((name, now - clock))
+            now = _clock()
+            laps.append((name, *(after - before for before, after in zip(clock, now, strict=True))))
             clock = now
 
         run = building._start(config, ROOT / "configs", Path(folder), None, None)
@@ -59,17 +60,26 @@ def main() -> None:
         _print(laps, _text_bytes(joined), run.workers)
 
 
+def _clock() -> tuple[float, float, float]:
+    """Return seconds on the wall, and of all threads and finished children in user and in system mode."""
+    times = os.times()
+    return time.perf_counter(), times.user + times.children_user, times.system + times.children_system
+
+
 def _text_bytes(joined: building.Fold) -> int:
     unread = {"binary", "too_large", "symlink", "special_file", "unreadable"}
     return joined.num_entry_bytes - sum(one.num_bytes for one in joined.attrition if one.reason in unread)
 
 
-def _print(laps: list[tuple[str, float]], text_bytes: int, workers: int) -> None:
-    total = sum(seconds for _, seconds in laps)
-    lines = [f"{text_bytes / 1e6:,.0f} MB of text, {workers} workers", f"{'step':10} {'seconds':>8} {'MB/s':>8}"]
+def _print(laps: list[tuple[str, float, float, float]], text_bytes: int, workers: int) -> None:
+    whole = ("whole", *(sum(column) for column in list(zip(*laps, strict=True))[1:]))
+    lines = [
+        f"{text_bytes / 1e6:,.0f} MB of text, {workers} workers",
+        f"{'step':10} {'seconds':>8} {'user':>8} {'system':>8} {'MB/s':>8}",
+    ]
     lines += [
-        f"{name:10} {seconds:8.2f} {text_bytes / 1e6 / max(seconds, 1e-9):8.0f}"
-        for name, seconds in [*laps, ("whole", total)]
+        f"{name:10} {seconds:8.2f} {user:8.2f} {system:8.2f} {text_bytes / 1e6 / max(seconds, 1e-9):8.0f}"
+        for name, seconds, user, system in [*laps, whole]
     ]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sys.stdout.write("\n".join([*lines, f"peak resident memory {peak:,.0f} MB"]) + "\n")

@@ -9,12 +9,13 @@ from __future__ import annotations
 import datetime
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from stack_data import storage
@@ -40,6 +41,7 @@ from stack_data.pipeline import (
     start,
 )
 from stack_data.progress import Progress, Silent
+from stack_data.records import HEADER_DECISIONS, LANGUAGE_DECISIONS
 from stack_data.release.release import release
 from stack_data.report.facts import report_facts
 from stack_data.report.page import report_page
@@ -90,8 +92,11 @@ def header_stage(run: Run) -> PartStage:
     build = run.build
 
     def decide(_group: str, part: str) -> pa.Table:
-        table = storage.read_parquet(build.files(part), ["content_id", "content", "encoding"])
-        return header.decide(table["content_id"], texts_of(table["content"], table["encoding"]))
+        decided = [
+            header.decide(rows["content_id"], texts_of(rows["content"], rows["encoding"]))
+            for rows in storage.read_row_groups(build.files(part), ["content_id", "content", "encoding"])
+        ]
+        return pa.concat_tables([HEADER_DECISIONS.empty_table(), *decided])
 
     return PartStage("header", {"header": header.RULE_VERSION}, {}, lambda _group, part: [build.files(part)], decide)
 
@@ -107,8 +112,13 @@ def language_stage(run: Run) -> PartStage:
 
     def decide(group: str, part: str) -> pa.Table:
         places = storage.read_parquet(build.provenance(part), ["content_id", "path", "file_part", "file_row"])
-        texts = _texts_of_places(run, group, part, places)
-        return language.decide(_chunk(places["content_id"]), _chunk(places["path"]), texts, config)
+        ids, paths = _chunk(places["content_id"]), _chunk(places["path"])
+        decided, order = [LANGUAGE_DECISIONS.empty_table()], [np.empty(0, np.int64)]
+        for chosen, texts in _texts_of_places(run, group, part, places):
+            picked = pa.array(chosen)
+            decided.append(language.decide(ids.take(picked), paths.take(picked), texts, config))
+            order.append(chosen)
+        return pa.concat_tables(decided).combine_chunks().take(pa.array(np.argsort(np.concatenate(order))))
 
     return PartStage("language", {"language": language.RULE_VERSION}, config.model_dump(mode="json"), inputs, decide)
 
@@ -117,26 +127,29 @@ def _chunk(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def _texts_of_places(run: Run, group: str, part: str, places: pa.Table) -> pa.Array:
-    """Return the text of each place, null where it was never read: large_string[N]."""
+def _texts_of_places(
+    run: Run, group: str, part: str, places: pa.Table
+) -> Iterator[tuple[npt.NDArray[np.int64], pa.Array]]:
+    """Yield places (rows of a part's provenance) with their texts, null where never read, a row group at a time."""
     own = int(part.rpartition("-")[2])
-    parts = places["file_part"].to_numpy()
-    rows = places["file_row"].to_numpy()
-    numbers = sorted({int(number) for number in np.unique(parts)} - {-1, own})
-    table = storage.read_parquet(run.build.files(part), ["content", "encoding"])
-    pools = [texts_of(table["content"], table["encoding"])]
-    positions = np.where(parts == own, rows, -1).astype(np.int64)
-    offset = len(pools[0])
-    for number in numbers:
-        wanted = np.unique(rows[parts == number])
-        pools.append(_take_texts(run, part_name(group, number), wanted))
-        positions = np.where(parts == number, offset + np.searchsorted(wanted, rows), positions)
-        offset += len(wanted)
-    joined = pools[0] if len(pools) == 1 else pa.concat_arrays(pools)
-    return joined.take(pa.array(positions, mask=positions < 0))
+    parts, rows = places["file_part"].to_numpy(), places["file_row"].to_numpy()
+    first = 0
+    for contents in storage.read_row_groups(run.build.files(part), ["content", "encoding"]):
+        chosen = np.flatnonzero((parts == own) & (rows >= first) & (rows < first + contents.num_rows))
+        texts, wanted = texts_of(contents["content"], contents["encoding"]), rows[chosen] - first
+        is_whole = len(wanted) == len(texts) and bool((wanted == np.arange(len(texts))).all())
+        yield chosen, texts if is_whole else texts.take(pa.array(wanted))
+        first += contents.num_rows
+    for number in sorted({int(number) for number in np.unique(parts)} - {-1, own}):
+        # Contents that an earlier part of the group holds.
+        chosen = np.flatnonzero(parts == number)
+        wanted, inverse = np.unique(rows[chosen], return_inverse=True)
+        yield chosen, _take_texts(run, part_name(group, number), wanted).take(pa.array(inverse))
+    unread = np.flatnonzero(parts < 0)
+    yield unread, pa.nulls(len(unread), pa.large_string())
 
 
-def _take_texts(run: Run, part: str, rows: np.ndarray) -> pa.Array:  # type: ignore[type-arg]
+def _take_texts(run: Run, part: str, rows: npt.NDArray[np.int64]) -> pa.Array:
     """Return the texts of some rows of a part, reading its row groups one by one."""
     taken, first = [], 0
     for group in storage.read_row_groups(run.build.files(part), ["content", "encoding"]):

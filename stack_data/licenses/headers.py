@@ -8,9 +8,11 @@ them in the middle. Reads no files; the header stage (stack_data/stages/header.p
 
 from __future__ import annotations
 
+import bisect
 import functools
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 import pyarrow as pa
@@ -21,7 +23,7 @@ from stack_data.licenses.evidence import Evidence
 from stack_data.licenses.notices import field_expression, notice_in
 from stack_data.licenses.texts import find_header_texts
 
-RULE_VERSION = 1
+RULE_VERSION = 2
 HEADER_CHARS = 24_000
 """A leading comment block is read this far: the longest licence texts people paste there fit."""
 
@@ -30,18 +32,31 @@ SPEAKS = (
     r"(?i)licen[cs]e|\bgpl|gpl\b|copying|public domain|proprietary|confidential|permission|"
     r"redistribut|trade secret|unpublished|distribute"
 )
-# A second pass, over the texts that speak at all, finds those that may say something below their first comment.
-DEEP = (
-    r"(?i)general\s+public\s+licen[cs]e|general[\s*#/;!%-]+public[\s*#/;!%-]+licen[cs]e|mozilla\s+public\s+licen[cs]e|"
-    r"eclipse\s+public\s+licen[cs]e|spdx-license-identifier|@licen[cs]e|__licen[cs]e__|module_license|"
-    r"(?m)^[^\w\n]{0,6}licen[cs]e\s*:"
-)
-_COPYLEFT = re.compile(
-    r"(?:general[\s*#/;!%-]+public|mozilla\s+public|eclipse\s+public)[\s*#/;!%-]+licen[cs]e", re.IGNORECASE
-)
+# Further passes, over the texts that speak at all, find those that may say something below their first comment.
+_COPYLEFT_WORDS = r"(?:general[\s*#/;!%-]+public|mozilla\s+public|eclipse\s+public)[\s*#/;!%-]+licen[cs]e"
 _TAG = "SPDX-License-Identifier:"
+DEEP = {
+    "tags": _TAG,
+    "fields": r"(?im)@licen[cs]e|__licen[cs]e__|module_license|^[^\w\n]{0,24}licen[cs]e\s*:",
+    "copyleft": "(?i)" + _COPYLEFT_WORDS,
+}
+_COPYLEFT = re.compile(_COPYLEFT_WORDS, re.IGNORECASE)
 _LINE = re.compile(r"[ \t]*[^\n\r]{0,300}")
 _SPEAKS = re.compile(SPEAKS)
+# Paragraphs before the first and after the last of these words say nothing about terms.
+_SPEAKS_FOLDED = re.compile(SPEAKS.removeprefix("(?i)"))
+_EFFECT = re.compile(
+    SPEAKS.removeprefix("(?i)")
+    + r"|licen[cs]|warrant|grant|permi(?:ssion|t)|terms|condition|restrict|prohibit|forbid|allow|unauthori|"
+    r"commercial|personal|research|academic|educational|evaluation|internal|consent|agreement|approval|copied|reproduc|"
+    r"disclos|patent|liab|released|under\b|governed|covered|available|provided|placed|subject|accord|compet|ethical|military|"
+    r"\bevil\b|\bfree\b|gratis|\bowner|propert|intellectual|apache|\bmit\b|\bbsd|mozilla|\bgnu\b|creative|boost|"
+    r"zlib|eclipse|\bpsf\b|\buse\b|\bused\b"
+)
+_BLANK = re.compile(r"^[^\w\n]*\n", re.MULTILINE)
+# A copyright line is judged as if it named nobody.
+_COPYRIGHT = re.compile(r"^[^\w\n©]*(?:copyright|\(c\)|©)[^\n]*$", re.MULTILINE)
+_HOLDER = "Copyright"
 _FIELD_WORD = re.compile(r"licen[cs]e(?:__)?\b|MODULE_LICENSE", re.IGNORECASE)
 _TAG_END = re.compile(r"\s*(?:\*+/|-->|\*\)|-\}|#\}|%>|\?>|\"\"\"|'''|[\"'`;,]|\\n|\|\s*$).*$", re.DOTALL)
 _FIELD = re.compile(
@@ -64,25 +79,28 @@ _PIECE = re.compile(
 _AROUND = 500
 
 
-def speaking_rows(texts: pa.LargeStringArray) -> list[tuple[int, bool]]:
-    """Return the rows whose text may say something about a licence, and whether below its first comment too."""
+def speaking_rows(texts: pa.LargeStringArray) -> list[tuple[int, tuple[str, ...]]]:
+    """Return the rows whose text may say something about a licence, and which kinds of DEEP to look for in each."""
     speaks = pc.match_substring_regex(texts, SPEAKS).fill_null(False)
     rows = pc.indices_nonzero(speaks)
-    deep = pc.match_substring_regex(texts.take(rows), DEEP)
-    return list(zip(rows.to_pylist(), deep.to_pylist(), strict=True))
+    spoken = texts.take(rows)
+    deep = [pc.match_substring_regex(spoken, pattern).to_pylist() for pattern in DEEP.values()]
+    kinds = [tuple(itertools.compress(DEEP, flags)) for flags in zip(*deep, strict=True)]
+    return list(zip(rows.to_pylist(), kinds, strict=True))
 
 
-def evidence_in(text: str, is_deep: bool = True) -> tuple[Evidence, ...]:
-    """Return what a content says about its own licence; paths are empty, the stage's readers fill them in."""
+def evidence_in(text: str, deep: Collection[str] = tuple(DEEP)) -> tuple[Evidence, ...]:
+    """Return what a content says about its own licence; paths are empty, the stage's readers fill them in.
+
+    deep: which kinds of DEEP to look for below the first comment; by default all.
+    """
     found: list[Evidence] = []
     end = 0
     for start, comment in leading_comments(text):
         end = start + len(comment)
         found += [replace(one, start=one.start + start, end=one.end + start) for one in _of_comment(comment)]
-    if is_deep:
-        found += _tags(text)
-        found += _fields(text)
-        found += _deep_notices(text, end)
+    for kind in deep:
+        found += _deep_notices(text, end) if kind == "copyleft" else _READERS[kind](text)
     return tuple(dict.fromkeys(found))
 
 
@@ -101,8 +119,44 @@ def leading_comments(text: str) -> Iterator[tuple[int, str]]:
 
 @functools.lru_cache(16384)
 def _of_comment(block: str) -> tuple[Evidence, ...]:
-    if _SPEAKS.search(block) is None:
+    """Return what a comment says. What differs from file to file is cut away, so that each notice is judged once."""
+    folded = block.lower()
+    if len(folded) != len(block):
+        return _of_core(block) if _SPEAKS.search(block) else ()
+    if _SPEAKS_FOLDED.search(folded) is None:
         return ()
+    offset, end = _core(folded)
+    pieces, moves, kept, at = [], [(0, offset)], 0, offset
+    for line in _COPYRIGHT.finditer(folded, offset, end):
+        if _EFFECT.search(folded, line.start(), line.end()) is None:
+            pieces += [block[at : line.start()], _HOLDER]
+            kept += line.start() - at + len(_HOLDER)
+            at = line.end()
+            moves.append((kept, at))
+    found = _of_core("".join([*pieces, block[at:end]]))
+    return tuple(replace(one, start=_moved(moves, one.start), end=_moved(moves, one.end)) for one in found)
+
+
+def _core(folded: str) -> tuple[int, int]:
+    """Return the span from the first copyright line or paragraph with effect to the last paragraph with effect."""
+    bounds = [0, *(line.end() for line in _BLANK.finditer(folded)), len(folded)]
+    first, last = 0, len(bounds) - 2
+    while first < last and _EFFECT.search(folded, bounds[first], bounds[first + 1]) is None:
+        first += 1
+    while last > first and _EFFECT.search(folded, bounds[last], bounds[last + 1]) is None:
+        last -= 1
+    copyright_line = _COPYRIGHT.search(folded, 0, bounds[first])
+    return copyright_line.start() if copyright_line else bounds[first], bounds[last + 1]
+
+
+def _moved(moves: list[tuple[int, int]], at: int) -> int:
+    """Return the place in a comment of a place in its core; `moves`: (place in the core, place in the comment)."""
+    before, after = moves[bisect.bisect_right(moves, at, key=lambda move: move[0]) - 1]
+    return after + at - before
+
+
+@functools.lru_cache(16384)
+def _of_core(block: str) -> tuple[Evidence, ...]:
     texts = [one for one in find_header_texts(block).evidence if _is_licence_text(one)]
     whole = notice_in(block)
     if whole and whole.expression:
@@ -166,3 +220,6 @@ def _deep_notices(text: str, start: int) -> Iterator[Evidence]:
         notice = notice_in(text[first : match.end() + _AROUND])
         if notice and notice.expression and re.search(r"GPL|MPL|EPL", notice.expression):
             yield Evidence("", match.start(), match.end(), "notice", notice.expression, 1.0, notice.detail)
+
+
+_READERS = {"tags": _tags, "fields": _fields}

@@ -26,6 +26,8 @@ _CLOSER = re.compile(r"(?:\*+/|-->|\*\)|-\}|\"\"\"|''')")
 _SPACE = re.compile(r"\s+")
 _PLAIN = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'", "–": "-", "—": "-", "\u00a0": " "})
 
+# Words without which nothing can be a GNU licence; looked for first, because they are cheap to find.
+_GNU_WORDS = ("gpl", "general public", "public licen")
 _GNU = re.compile(
     r"(?:gnu )?(?P<kind>lesser |library |library or lesser |lesser \(library\) |affero )?(?:gnu )?general public licen[cs]e(?: \(?[al]?gpl\)?)?|"
     r"\bgnu (?P<short>[al]?gpl|public licen[cs]e)\b|\b(?P<abbreviation>[al]?gpl)(?:[- ]?(?=v?\.?\d)|\b)"
@@ -148,7 +150,8 @@ def _name_pattern() -> tuple[re.Pattern[str], tuple[str, ...]]:
 
 
 def _mentions(folded: str) -> list[_Mention]:
-    found = [(match.start(), match.end(), _gnu_expression(folded, match)) for match in _GNU.finditer(folded)]
+    gnu = _GNU.finditer(folded) if any(word in folded for word in _GNU_WORDS) else ()
+    found = [(match.start(), match.end(), _gnu_expression(folded, match)) for match in gnu]
     taken = [(start, end) for start, end, _ in found]
     pattern, listed = _name_pattern()
     for match in pattern.finditer(folded):

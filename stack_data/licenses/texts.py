@@ -96,8 +96,30 @@ def _is_told(one: Evidence, found: list[Evidence]) -> bool:
 
 
 def find_header_texts(comment: str, path: str = "") -> TextFindings:
-    """Return the texts in a source file's comment; empty at once when no word there grants or disclaims."""
-    return find_texts(comment, path) if looks_like_license_text(comment) else TextFindings(())
+    """Return the licence texts in a source file's comment, and what resembles one; never names or prose around them.
+
+    Most comments hold one standard text or notice and words about the code. Those words are only compared with
+    licences when they grant or disclaim something themselves, which saves most of the time of `find_texts`.
+    """
+    if not looks_like_license_text(comment):
+        return TextFindings(())
+    tables_ = tables()
+    words = tokenize(comment, tables_.spelling)
+    matches = _without_lone_preambles(longest(automaton.run(tables_.texts.program, words), tables_.texts.rank), tables_)
+    spans = [_span(words, match.begin, match.end) for match in matches]
+    if looks_like_license_text(_outside(comment, spans)):
+        return TextFindings(
+            tuple(one for one in find_texts(comment, path).evidence if one.method in ("text", "notice"))
+        )
+    found = [_text_evidence(match, words, tables_) for match in matches if _kind(match, tables_) != "preamble"]
+    return TextFindings(tuple(replace(one, path=path) for one in found))
+
+
+def _outside(text: str, spans: list[tuple[int, int]]) -> str:
+    """Return the text without some spans, each replaced by a line end."""
+    ends = [0, *(end for _, end in spans)]
+    starts = [*(start for start, _ in spans), len(text)]
+    return "\n".join(text[end:start] for end, start in zip(ends, starts, strict=True))
 
 
 def _kind(match: Match, tables_: Tables) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,26 +138,27 @@ class _Writer:
         self.run.progress.end()
 
     def _spill(self, part: str, rows: npt.NDArray[np.int64]) -> list[tuple[int, Spilled]]:
-        """Write a part's rows to its spill file, one batch per shard."""
+        """Write a part's rows to its spill file, in batches of one shard each."""
         kept = self.rows.kept.take(pa.array(rows))
-        data, notice = rows_of_part(self.run.build, part, kept, self.rows.repositories, self.repository_rows[rows])
-        joined = data.append_column("kept", pa.array(rows, pa.int64()))
-        for name in ("copyrights", "group", "verdict"):
-            joined = joined.append_column(name, notice[name])
-        joined = joined.cast(SPILL)
-        shard = self.assignment.shard[rows]
         path = self.spill / f"{part}.arrow"
         found: list[tuple[int, Spilled]] = []
-        with pa.ipc.new_file(path, joined.schema) as writer:
-            for number in np.unique(shard).tolist():
-                chosen = joined.take(pa.array(np.flatnonzero(shard == number))).combine_chunks()
-                writer.write_batch(chosen.to_batches()[0])
-                found.append((number, Spilled(path, len(found))))
+        read = rows_of_part(self.run.build, part, kept, self.rows.repositories, self.repository_rows[rows])
+        with pa.ipc.new_file(path, SPILL) as writer:
+            for chosen, data, notice in read:
+                joined = data.append_column("kept", pa.array(rows[chosen], pa.int64()))
+                for name in ("copyrights", "group", "verdict"):
+                    joined = joined.append_column(name, notice[name])
+                joined = joined.cast(SPILL)
+                shard = self.assignment.shard[rows[chosen]]
+                for number in np.unique(shard).tolist():
+                    of_shard = joined.take(pa.array(np.flatnonzero(shard == number))).combine_chunks()
+                    writer.write_batch(of_shard.to_batches()[0])
+                    found.append((number, Spilled(path, len(found))))
         self.run.progress.advance(1, 0)
         return found
 
-    def _gather(self, number: int) -> pa.Table:
-        """Return a shard's rows in hash order."""
+    def _gather(self, number: int) -> tuple[pa.Table, pa.Table]:
+        """Return a shard's rows in hash order, without contents, and its contents with their row in that order."""
         batches = []
         for where in self.spilled[number]:
             with pa.memory_map(str(where.path)) as source:
@@ -166,13 +167,14 @@ class _Writer:
         table = pa.Table.from_batches(batches, SPILL)
         keys = pa.table({"key": self.assignment.key[table["kept"].to_numpy()], "content_id": table["content_id"]})
         order = pc.sort_indices(keys, [("key", "ascending"), ("content_id", "ascending")])
-        return table.take(order)
+        contents = pa.table({"content": table["content"].combine_chunks(), "order": order})
+        return table.drop_columns("content").take(order), contents
 
     def _write_shard(self, number: int) -> set[tuple[str, int, int]]:
         """Write one shard of data/, provenance/ and notices/; return its (group, verdict, repository) triples."""
         shard = self.assignment.shards[number]
-        table = self._gather(number)
-        self._save(f"data/{shard.name}", table.select(DATA.names).cast(DATA), "text")
+        table, contents = self._gather(number)
+        self._save_all(f"data/{shard.name}", DATA, self._data_of(table, contents), "text")
         kept = table["kept"].to_numpy()
         self._save(f"provenance/{shard.name}", self._places_of(kept), "none")
         groups, verdicts = table["group"].to_pylist(), table["verdict"].to_pylist()
@@ -187,6 +189,14 @@ class _Writer:
         self._save(f"notices/{shard.name}", notice, "text")
         self.run.progress.advance(1, 0)
         return set(zip(groups, verdicts, self.repository_rows[kept].tolist(), strict=True))
+
+    def _data_of(self, table: pa.Table, contents: pa.Table) -> Iterator[pa.Table]:
+        """Yield the data rows of a shard, as many at a time as a row group has, so that texts are copied in small lots."""
+        for start in range(0, table.num_rows, self.group_rows):
+            rows = table.slice(start, self.group_rows)
+            texts = contents["content"].take(contents["order"].slice(start, self.group_rows))
+            rows = rows.append_column("content", texts)
+            yield rows.select(DATA.names).cast(DATA)
 
     def _places_of(self, kept: npt.NDArray[np.int64]) -> pa.Table:
         """Return the provenance rows of contents, in their order and then by rank."""
@@ -211,10 +221,16 @@ class _Writer:
         return pa.table([columns[name] for name in PROVENANCE.names], names=PROVENANCE.names).cast(PROVENANCE)
 
     def _save(self, name: str, table: pa.Table, holds: str) -> None:
+        """Write a table as a file of the release."""
+        self._save_all(name, table.schema, [table], holds)
+
+    def _save_all(self, name: str, schema: pa.Schema, tables: Iterable[pa.Table], holds: str) -> None:
+        """Write tables of one schema, one after the other, as a file of the release."""
         path = self.folder / name
         # A release is written once and read often: a higher level than inside the build.
-        with storage.writing_parquet(path, table.schema, None, self.group_rows, compression_level=3) as part:
-            part.write(table)
+        with storage.writing_parquet(path, schema, None, self.group_rows, compression_level=3) as part:
+            for table in tables:
+                part.write(table)
         self.outputs[name] = Output.of(path, holds)
 
     def _write_notices(self, used: Iterable[set[tuple[str, int, int]]]) -> None:

@@ -7,7 +7,7 @@ memory is bounded by the part size, not by the corpus.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -75,15 +75,26 @@ def licenses_of(column: pa.ChunkedArray) -> pa.Array:
 def rows_of_part(
     build: Build, part: str, kept: pa.Table, repositories: Sequence[Mapping[str, Any]],
     repository_rows: npt.NDArray[np.int64],
-) -> tuple[pa.Table, pa.Table]:  # fmt: skip
-    """Return data rows and notice rows (with the verdict in place of texts) of a part's kept contents, in order.
+) -> Iterator[tuple[npt.NDArray[np.int64], pa.Table, pa.Table]]:  # fmt: skip
+    """Yield a part's kept contents a row group at a time: rows of `kept`, data rows, notice rows (with the verdict).
 
     kept: the part's rows of KEPT; repository_rows: row of `repositories` of each displayed place.
     """
-    files = storage.read_parquet(build.files(part), ["sha256", "content", "encoding", "conversion"])
-    files = files.take(kept["row"]).combine_chunks()
+    reader, wanted, first = PlaceReader(build), kept["row"].to_numpy(), 0
+    for group in storage.read_row_groups(build.files(part), ["sha256", "content", "encoding", "conversion"]):
+        chosen = np.flatnonzero((wanted >= first) & (wanted < first + group.num_rows))
+        if len(chosen):
+            files = group.take(pa.array(wanted[chosen] - first)).combine_chunks()
+            yield chosen, *_rows_of(reader, files, kept.take(pa.array(chosen)), repositories, repository_rows[chosen])
+        first += group.num_rows
+
+
+def _rows_of(
+    reader: PlaceReader, files: pa.Table, kept: pa.Table, repositories: Sequence[Mapping[str, Any]],
+    repository_rows: npt.NDArray[np.int64],
+) -> tuple[pa.Table, pa.Table]:  # fmt: skip
     texts = texts_of(files["content"], files["encoding"])
-    places = PlaceReader(build).take(kept["place_part"].combine_chunks(), kept["place_row"].to_numpy())
+    places = reader.take(kept["place_part"].combine_chunks(), kept["place_row"].to_numpy())
     data = _data_rows(kept, files, texts, places, repositories, repository_rows)
     notices = pa.table(
         {

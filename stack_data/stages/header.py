@@ -28,8 +28,8 @@ def decide(ids: pa.ChunkedArray, texts: pa.LargeStringArray) -> pa.Table:
     count = len(texts)
     found: list[str | None] = [None] * count
     known: list[str | None] = [None] * count
-    for row, is_deep in speaking_rows(texts):
-        evidence = evidence_in(texts[row].as_py(), is_deep)
+    for row, deep in speaking_rows(texts):
+        evidence = evidence_in(texts[row].as_py(), deep)
         if evidence:
             found[row] = to_json(evidence)
             known[row] = expressions.all_of([one.expression for one in evidence if one.expression])
