@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,9 +116,15 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
             continue
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             found += differences(before, after, f"{prefix}{key}.")
+        elif _is_hash(before) and _is_hash(after):
+            found.append(f"{key} changed")
         else:
             found.append(f"{prefix}{key}: {_short(before)} -> {_short(after)}")
     return found
+
+
+def _is_hash(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None
 
 
 def _short(value: Any) -> str:

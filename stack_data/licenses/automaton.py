@@ -31,7 +31,8 @@ from stack_data.licenses.tokens import (
 )
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-_MOST = 1 << 14  # entries tried in one text; a text that has more is no licence file
+_MOST = 1 << 17  # entries tried in one text; the bundle of a large JavaScript package has 20,000
+_WORDS = 1 << 20  # words compared from one entry on
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,8 @@ def _run(  # type: ignore[no-untyped-def]
                     wider[:, :count] = out
                     out = wider
                 template = entry_template[index]
+                if marks[begin[template]] >> 10 > _WORDS:
+                    marks[:] = 0  # generations of this template would not fit beside another full comparison
                 end, furthest, address = _match(
                     op, argument, target, own_from, own, begin[template], hashes, flags, position, marks
                 )
@@ -137,7 +140,7 @@ def _match(op, argument, target, own_from, own, start, hashes, flags, position, 
     end = -1
     furthest, address = position, start
     at = position
-    size = len(hashes)
+    size = min(len(hashes), position + _WORDS)
     while count and at < size:
         flag = flags[at]
         word = hashes[at]

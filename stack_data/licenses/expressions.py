@@ -23,6 +23,12 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 }
 """What a name without a version may mean."""
 
+PUBLIC_DOMAIN = "LicenseRef-public-domain"
+"""A dedication to the public domain without a licence's text."""
+
+GRANTS = frozenset({"LicenseRef-google-patent-grant"})
+"""Grants beside a licence that the list of exceptions lacks."""
+
 _SLASH = re.compile(r"(?<=[A-Za-z0-9.+])\s*/\s*(?=[A-Za-z0-9(])")
 
 
@@ -91,6 +97,16 @@ def _symbols(tree: Any) -> Sequence[Any]:
     return list(_licensing().license_symbols(tree, unique=True, decompose=False))
 
 
+def narrowing(expression: str | None) -> str | None:
+    """Return an expression without what asks for nothing: dedications and further grants joined by AND to a licence."""
+    tree = None if expression is None else _tree(expression)
+    if tree is None or not isinstance(tree, _licensing().AND):
+        return expression
+    sides = [str(side.render()) for side in tree.args]
+    kept = [side for side in sides if side != PUBLIC_DOMAIN and not is_exception(side)]
+    return all_of(kept) if kept and len(kept) < len(sides) else expression
+
+
 def is_permissive(expression: str, allows: Callable[[str], bool]) -> bool:
     """Return whether the expression can be met by allowed licences alone.
 
@@ -120,7 +136,7 @@ def has_choice(expression: str) -> bool:
 def is_exception(expression: str) -> bool:
     """Return whether an expression is a bare exception id: words that only grant more than a licence they go with."""
     tree = _tree(expression)
-    return tree is not None and bool(getattr(tree, "is_exception", False))
+    return expression in GRANTS or (tree is not None and bool(getattr(tree, "is_exception", False)))
 
 
 def base_id(license_id: str) -> str:

@@ -13,7 +13,8 @@ from typing import Literal
 from stack_data.licenses.metadata import reader_of
 from stack_data.tables import load_table
 
-Kind = Literal["license", "notice", "manifest", "readme"]
+Kind = Literal["license", "notice", "page", "manifest", "readme"]
+"""A page is part of a manual: it may tell about licences, and what it says of its own counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class _Names:
     license: re.Pattern[str]
     readme: re.Pattern[str]
     informational: frozenset[str]
-    documents: frozenset[str]
+    page_endings: frozenset[str]
+    manuals: frozenset[str]
     code: frozenset[str]
     transparent: frozenset[str]
     foreign: frozenset[str]
@@ -37,7 +39,8 @@ def _names() -> _Names:
         ),
         re.compile(table["readme"]),
         frozenset(table["informational"]),
-        frozenset(table["document_endings"]),
+        frozenset(table["page_endings"]),
+        frozenset(table["manual_folders"]),
         frozenset(table["code_endings"]),
         frozenset(table["transparent_folders"]),
         frozenset(table["foreign_folders"]),
@@ -54,8 +57,10 @@ def kind_of(path: str) -> Kind | None:
     names = _names()
     if folded in names.informational:
         return "notice"
-    if _is_license_name(folded) or _in_license_folder(folders, folded):
+    if _in_license_folder(folders, folded):
         return "license"
+    if _is_license_name(folded):
+        return "page" if _in_manual(folders.lower(), folded) else "license"
     return "readme" if names.readme.match(folded) else None
 
 
@@ -64,6 +69,13 @@ def _is_license_name(folded: str) -> bool:
     names = _names()
     ending = folded.rpartition(".")[2] if "." in folded else ""
     return ending not in names.code and names.license.search(folded) is not None
+
+
+@functools.lru_cache(65536)
+def _in_manual(folders: str, folded: str) -> bool:
+    """`docs/license.rst` and `doc/html/copyright.html` are pages of a manual; `docs/LICENSE` is a licence file."""
+    names = _names()
+    return folded.rpartition(".")[2] in names.page_endings and not names.manuals.isdisjoint(folders.split("/"))
 
 
 def _in_license_folder(folders: str, folded: str) -> bool:

@@ -16,7 +16,7 @@ from stack_data.licenses import expressions
 from stack_data.licenses.names import expression_of
 from stack_data.tables import load_table
 
-RULE_VERSION = 1
+RULE_VERSION = 2
 
 _LEADER = re.compile(
     r"^[ \t]*(?:/\*+!?|\*+/|\*+(?!\w)|//+!?|#+!?|--+|;+|%+|<!--|-->|\.\.|!|\"\"\"|'''|\(\*|\{-|dnl\b|rem\b|@rem\b|C(?= )|\"(?= ))?[ \t]*",

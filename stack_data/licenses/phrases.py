@@ -91,16 +91,18 @@ def _texts(spdx: dict[str, Any], words: dict[str, Any], permissive: frozenset[st
     for entry in (*spdx["licenses"], *spdx["exceptions"]):
         if sum(len(node) for node in entry["template"] if isinstance(node, str)) < _LEAST_CHARACTERS:
             continue  # a mere title ("any-OSI") recognises nothing
-        nodes = widen(entry["template"], words["variant"]) if entry["id"] in permissive else entry["template"]
-        yield Template((entry["id"],), entry["kind"], nodes)
+        variants = words["variant"] if entry["id"] in permissive else ()
+        yield Template((entry["id"],), entry["kind"], widen(entry["template"], variants))
         if len(plain(entry.get("notice", []))) > _LEAST_CHARACTERS:
-            yield Template((entry["id"],), "notice", entry["notice"])
+            yield Template((entry["id"],), "notice", widen(entry["notice"], variants))
         for part in (*leading(entry["template"]), *trailing(entry["template"])):
             if len(part.split()) > _LEAST_PREAMBLE and not _is_title(part, set(words["generic"].split())):
                 yield Template((entry["id"],), "preamble", [part])
         for part in words["part"]:
             if part["id"] == entry["id"]:
                 yield Template((entry["id"],), "part", cut(entry["template"], part["first"], part["until"]))
+    for grant in words["grant"]:
+        yield Template((grant["id"],), "exception", list(parse_phrase(" ".join(grant["text"].split()))))
 
 
 def _names(spdx: dict[str, Any], words: dict[str, Any]) -> Iterator[Template]:

@@ -1,7 +1,8 @@
 """From an evidence file to its evidence: licence files, notices, manifests, READMEs, and curations over them.
 
 Pure functions of path and text. A NOTICE informs and a README may quote, so what is not understood in them is no
-evidence; what is known in them is.
+evidence; what is known in them is. A manual's page may tell about any licence: only whole texts, and what it says of
+itself or of the documentation, are evidence.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from stack_data.licenses.metadata import declared
 from stack_data.licenses.notices import field_expression, notice_in
 from stack_data.licenses.texts import find_texts, looks_like_license_text
 
-RULE_VERSION = 1
+RULE_VERSION = 2
 
 _HEADING = re.compile(
     r"^(?:#{1,6}[ \t]*(?P<a>.*?licen[cs](?:e|ing).*?)#*[ \t]*$|(?P<b>[^\n]*licen[cs](?:e|ing)[^\n]*)\n[=~\-^*\"'#+]{3,}[ \t]*$)",
@@ -33,6 +34,8 @@ def evidence_of(path: str, text: str, kind: Kind, curations: Mapping[str, Curati
         return declared(path, text)
     if kind == "readme":
         return list(_readme(path, text))
+    if kind == "page":
+        return list(_page(path, text))
     curated = curations.get(text_key(text)) if curations else None
     if curated:
         detail = f"{curated.person}, {curated.date}: {curated.reason[:80]}"
@@ -41,6 +44,26 @@ def evidence_of(path: str, text: str, kind: Kind, curations: Mapping[str, Curati
     if kind == "notice":
         return [one for one in found if one.expression]
     return found or [_unreadable(path, text)]
+
+
+_SELF = re.compile(
+    r"\b(?:documentation|document|manual|guide|handbook|book|tutorial|docs|this work|this page)\b", re.IGNORECASE
+)
+_MARKUP = re.compile(r"<[^<>]{1,300}>")
+
+
+def _page(path: str, text: str) -> list[Evidence]:
+    """Return the licence texts on a page of a manual, and those its sentences put documentation under."""
+    found = [one for one in find_texts(text, path).evidence if one.expression and one.method in ("text", "notice")]
+    for paragraph in re.finditer(r"(?:[^\n]+\n?)+", text):
+        if not _SELF.search(paragraph[0]) or any(
+            one.start < paragraph.end() and paragraph.start() < one.end for one in found
+        ):
+            continue
+        notice = notice_in(_MARKUP.sub(" ", paragraph[0]))
+        if notice and notice.expression:
+            found.append(Evidence(path, *paragraph.span(), "reference", notice.expression, 0.8))
+    return found
 
 
 def _unreadable(path: str, text: str) -> Evidence:

@@ -39,6 +39,10 @@ _SENTENCE = re.compile(
 _PATH = re.compile(
     r"(?<![\w:/@.-])[`'\"(]?((?:[\w.*+-]+/)+[\w.*+-]*|[\w*+-]+\.(?:py|pyx|pyi|c|cc|cpp|h|hpp|js|ts|css|rs|go|java|rb|sh|m4|s|S))\b"
 )
+_STATEMENT = re.compile(
+    r"(?:^|(?<=\n\n))The files?[ \n](?:(?:and|,|[\w.*+-]*/[\w./*+-]+|[\w*+-]+\.\w+)[ \n,]*)+"
+    r"(?:is|are|was|were)\b[^.]*?\b(?:vendored|copied|taken|licen[cs]ed|under the (?:terms|licen[cs]e))"
+)
 _EXCEPT = re.compile(r"\b(?:except|excluding|other than|unless|not|but)\b", re.I)
 _NO_PATH = re.compile(r"[a-zA-Z]+/[a-z]+")  # "and/or", "use/inclusion"
 _ANNOUNCES = re.compile(r"\b(?:following|below|reproduced|as follows|licen[cs]ed as)\b", re.I)
@@ -118,6 +122,7 @@ def paths(value: str) -> tuple[str, ...]:
 
 
 def _sentences(text: str) -> Iterator[Section]:
+    yield from _statements(text)
     if not _ANNOUNCES.search(text):
         return
     for sentence in _SENTENCE.finditer(text):
@@ -127,6 +132,16 @@ def _sentences(text: str) -> Iterator[Section]:
         announces = _ANNOUNCES.search(head, max(m.end() for m in _PATH.finditer(head))) if found else None
         if announces and len(head) < 800 and not _EXCEPT.search(head) and "://" not in head:
             yield Section(begin, sentence.end(), found, single=True)
+
+
+def _statements(text: str) -> Iterator[Section]:
+    """Yield paragraphs such as "The files a.h and b.h are vendored from X under the terms of Y": all of it is theirs."""
+    for opening in _STATEMENT.finditer(text):
+        end = text.find("\n\n", opening.end())
+        paragraph = text[opening.start() : end if end >= 0 else len(text)]
+        found = tuple(dict.fromkeys(m[1].rstrip(".") for m in _PATH.finditer(opening[0])))
+        if found and len(paragraph) < 800 and not _EXCEPT.search(paragraph):
+            yield Section(opening.start(), opening.start() + len(paragraph), found)
 
 
 def scope(text: str, evidence: Sequence[Evidence]) -> list[Evidence]:

@@ -12,7 +12,7 @@ import fnmatch
 import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stack_data.licenses import expressions
 from stack_data.licenses.evidence import Evidence
@@ -20,7 +20,7 @@ from stack_data.licenses.files import is_foreign_folder
 from stack_data.licenses.policy import Policy
 from stack_data.reasons import Reason
 
-RULE_VERSION = 1
+RULE_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +112,20 @@ class Tree:
         return _stack(level, self.joined(parent))
 
     def scoped_for(self, path: str) -> tuple[Evidence, ...]:
-        """Return the evidence of sections that name `path` among the files they speak for."""
-        return tuple(one for folder, one in self.scoped if _names_path(folder, one.files, path))
+        """Return the evidence of sections that name `path` among the files they speak for.
+
+        A file that is named may have moved since: its name alone is enough where the tree covers the path already, so
+        that the section can only narrow it.
+        """
+        if not self.scoped:
+            return ()
+        parent, _, name = path.rpartition("/")
+        covered = bool(self.joined(parent).evidence)
+        return tuple(
+            one
+            for folder, one in self.scoped
+            if _names_path(folder, one.files, path) or (covered and name in map(_file_name, one.files))
+        )
 
 
 def _stack(level: Joined, above: Joined) -> Joined:
@@ -126,8 +138,16 @@ def _stack(level: Joined, above: Joined) -> Joined:
 
 
 def _names_path(folder: str, patterns: Iterable[str], path: str) -> bool:
+    """Tell whether patterns name a path, from the folder of their file or from the root."""
     inside = path.removeprefix(f"{folder}/") if folder else path
     return any(_pattern(pattern).match(inside) or _pattern(pattern).match(path) for pattern in patterns)
+
+
+@functools.lru_cache(8192)
+def _file_name(pattern: str) -> str:
+    """Return the file name a pattern ends with, "" when it names a folder or any of several files."""
+    name = pattern.rpartition("/")[2]
+    return name if "." in name.strip(".") and not re.search(r"[*?\[]", name) else ""
 
 
 @functools.lru_cache(8192)
@@ -173,6 +193,8 @@ def _is_vague(evidence: Evidence) -> bool:
 def _verdict(joined: Joined, policy: Policy) -> Verdict:
     if not joined.evidence:
         return Verdict(None, "no_license", Reason.NO_LICENSE, "", ())
+    # Who gives up every right, or grants more than a licence, asks for nothing: beside a licence it narrows nobody.
+    joined = replace(joined, expression=expressions.narrowing(joined.expression))
     permissive = policy.is_permissive(joined.expression)
     if joined.expression and not permissive:
         mixed = any(policy.is_permissive(one.expression) for one in joined.evidence)

@@ -55,6 +55,9 @@ NOTICES = pa.schema(
     ]
 )
 
+_WITH_NOTICE = ("license", "notice", "page")
+"""Kinds of evidence files that are about licences as a whole: reproduced in NOTICE, and no source files with headers."""
+
 TextReader = Callable[[Sequence[tuple[int, int]]], list[str]]
 """Returns the texts of (file part, file row) pairs of the group."""
 
@@ -159,7 +162,7 @@ def _read_evidence(
         home = _home(path, roots[repository])
         for one in evidence_of(path, text, kind, curations):
             found[repository].append((home, one))
-        if kind in ("license", "notice"):
+        if kind in _WITH_NOTICE:
             kept[repository, path] = text
     return found, kept
 
@@ -169,7 +172,7 @@ def _without_license_files(places: GroupPlaces, rows: Sequence[int]) -> pa.Chunk
     headers = places.headers.combine_chunks()
     paths = places.provenance["path"].take(pa.array(rows, pa.int64())).to_pylist()
     is_license = np.zeros(len(headers), bool)
-    is_license[[row for row, path in zip(rows, paths, strict=True) if kind_of(path) in ("license", "notice")]] = True
+    is_license[[row for row, path in zip(rows, paths, strict=True) if kind_of(path) in _WITH_NOTICE]] = True
     return pa.chunked_array([pc.if_else(pa.array(is_license), pa.scalar(None, headers.type), headers)])
 
 

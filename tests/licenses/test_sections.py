@@ -65,3 +65,14 @@ def test_a_files_field_is_split_into_patterns_and_prose_is_refused() -> None:
     assert paths("a/*.c, b/c.h\n  d/*") == ("a/*.c", "b/c.h", "d/*")
     assert paths("everything else") == ()
     assert paths("*") == ("*",)
+
+
+def test_a_paragraph_about_files_is_theirs_alone() -> None:
+    text = f"{MIT}\n\nThe files src/a.c and src/b.h are vendored from elsewhere under the terms of the GPL-2.0-only.\n\nMore.\n"
+    assert ("GPL-2.0-only", ("src/a.c", "src/b.h")) in scoped(text)
+    assert ("MIT", ()) in scoped(text)
+
+
+def test_a_paragraph_about_all_files_but_some_is_everybodys() -> None:
+    text = f"{MIT}\n\nThe file src/a.c is licensed under the ISC license, except the tables, which are under the GPL-2.0-only.\n"
+    assert ("GPL-2.0-only", ()) in scoped(text)

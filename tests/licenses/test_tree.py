@@ -135,3 +135,29 @@ def test_what_the_configuration_declares_replaces_the_root() -> None:
     tree = Tree({"": [text(None)], "third_party/x": [text("GPL-2.0-only")]}, declared)
     assert verdict(tree, "a.py").reason is None
     assert verdict(tree, "third_party/x/a.py").reason is Reason.LICENSE_NOT_PERMISSIVE
+
+
+def test_a_dedication_beside_a_licence_narrows_nobody_and_alone_is_no_licence() -> None:
+    dedication = text("LicenseRef-public-domain", "AUTHORS.md")
+    assert verdict(Tree({"": [text("MIT"), dedication]}), "a.c").expression == "MIT"
+    assert reason({"": [text("GPL-2.0-only"), dedication]}, "a.c") is Reason.LICENSE_NOT_PERMISSIVE
+    assert reason({"": [dedication]}, "a.c") is Reason.LICENSE_NOT_PERMISSIVE
+    assert reason({"": [manifest("MIT OR LicenseRef-public-domain")]}, "a.c") is None
+
+
+def test_a_further_grant_beside_a_licence_narrows_nobody_and_alone_is_no_licence() -> None:
+    grant = text("LicenseRef-google-patent-grant", "PATENTS")
+    assert verdict(Tree({"": [text("BSD-3-Clause"), grant]}), "a.go").expression == "BSD-3-Clause"
+    assert verdict(Tree({"": [text("BSD-3-Clause")], "x": [grant]}), "x/a.go").expression == "BSD-3-Clause"
+    assert reason({"": [grant]}, "a.go") is Reason.LICENSE_NOT_PERMISSIVE
+
+
+def test_a_named_file_that_moved_is_narrowed_but_never_granted() -> None:
+    levels = {
+        "": [text("MIT"), text("GPL-2.0-only", files=("old/place/a.c",))],
+        "vendor": [text("ISC", "vendor/LICENSE")],
+    }
+    assert reason(levels, "new/a.c") is Reason.LICENSE_CONFLICT
+    assert reason(levels, "new/b.c") is None
+    assert reason({"": [text("MIT", files=("src/a.c",))]}, "src/a.c") is None
+    assert reason({"": [text("MIT", files=("src/a.c",))]}, "elsewhere/a.c") is Reason.NO_LICENSE
