@@ -6,6 +6,7 @@ end. A blank line or a dropped text is a barrier that no phrase crosses.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from stack_data.licenses import automaton
 from stack_data.licenses.phrases import BARE_WORD, LINE_WORD, NAME_WORD, Library
 from stack_data.licenses.tokens import COVERED, LINE_END, OPERATIVE, SKIP, Words, word_hash
 
+_LINE = re.compile("\n")
 NAME, BARE, LINE = (np.uint64(word_hash(word)) for word in (NAME_WORD, BARE_WORD, LINE_WORD))
 
 
@@ -82,12 +84,9 @@ def _breaks(
     kept: NDArray[np.intp],
 ) -> NDArray[np.int64]:
     """Return how many words to insert before each kept word: 0, 1 at a line end, 3 (line, barrier, line) at a gap."""
-    inserted = np.zeros(len(kept), np.int64)
-    covered = np.cumsum((flags & COVERED) != 0)
-    previous = 0
-    for at, word in enumerate(kept):
-        lines = text.count("\n", previous, starts[word])
-        apart = lines > 1 or at == 0 or covered[word] != covered[kept[at - 1]]
-        inserted[at] = 3 if apart else min(lines, 1)
-        previous = int(ends[word])
-    return inserted
+    lines_at = np.array([mark.start() for mark in _LINE.finditer(text)], np.int64)
+    previous = np.concatenate([[0], ends[kept[:-1]]]) if len(kept) else np.zeros(0, np.int64)
+    lines = np.searchsorted(lines_at, starts[kept]) - np.searchsorted(lines_at, previous)
+    covered = np.cumsum((flags & COVERED) != 0)[kept]
+    apart = (lines > 1) | (np.diff(covered, prepend=-1) != 0)
+    return np.where(apart, 3, np.minimum(lines, 1)).astype(np.int64)

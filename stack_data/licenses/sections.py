@@ -73,9 +73,22 @@ def fields(text: str) -> Iterator[tuple[int, int, Evidence]]:
 
 def sections(text: str, evidence: Sequence[Evidence] = ()) -> list[Section]:
     """Return the sections of a file in order; sentences inside the texts of `evidence` announce nothing."""
-    texts = [one for one in evidence if one.method == "text" and one.expression]
-    announced = (s for s in _sentences(text) if not any(t.start < s.end and s.start < t.end for t in texts))
+    announced = [
+        section for gap in _gaps(text, evidence) for section in (*_statements(text, *gap), *_sentences(text, *gap))
+    ]
     return sorted([*_stanzas(text), *announced], key=lambda section: section.start)
+
+
+def _gaps(text: str, evidence: Sequence[Evidence]) -> Iterator[tuple[int, int]]:
+    """Yield the spans outside of recognised texts that may name a file: what stands in a licence says nothing of paths."""
+    start = 0
+    for one in evidence:
+        if one.method == "text" and one.expression:
+            if one.start > start and _PATH.search(text, start, one.start):
+                yield start, one.start
+            start = max(start, one.end)
+    if _PATH.search(text, start):
+        yield start, len(text)
 
 
 def _stanzas(text: str) -> Iterator[Section]:
@@ -121,27 +134,30 @@ def paths(value: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(parts))
 
 
-def _sentences(text: str) -> Iterator[Section]:
-    yield from _statements(text)
-    if not _ANNOUNCES.search(text):
-        return
-    for sentence in _SENTENCE.finditer(text):
-        begin = max(text.rfind(". ", 0, sentence.start()), text.rfind("\n\n", 0, sentence.start())) + 1
+def _sentences(text: str, start: int, end: int) -> Iterator[Section]:
+    """Yield sentences between two places such as "The files in a/b are under the following license"."""
+    for sentence in _SENTENCE.finditer(text, start, end) if _ANNOUNCES.search(text, start, end) else ():
+        before = (text.rfind(mark, start, sentence.start()) for mark in (". ", "\n\n"))
+        begin = max(start, *(at + 1 for at in before))
         head = text[begin : sentence.end()]
-        found = tuple(dict.fromkeys(m[1].rstrip(".") for m in _PATH.finditer(head) if not _NO_PATH.fullmatch(m[1])))
+        found = _named(head)
         announces = _ANNOUNCES.search(head, max(m.end() for m in _PATH.finditer(head))) if found else None
         if announces and len(head) < 800 and not _EXCEPT.search(head) and "://" not in head:
             yield Section(begin, sentence.end(), found, single=True)
 
 
-def _statements(text: str) -> Iterator[Section]:
+def _statements(text: str, start: int, end: int) -> Iterator[Section]:
     """Yield paragraphs such as "The files a.h and b.h are vendored from X under the terms of Y": all of it is theirs."""
-    for opening in _STATEMENT.finditer(text):
-        end = text.find("\n\n", opening.end())
-        paragraph = text[opening.start() : end if end >= 0 else len(text)]
-        found = tuple(dict.fromkeys(m[1].rstrip(".") for m in _PATH.finditer(opening[0])))
+    for opening in _STATEMENT.finditer(text, start, end):
+        close = text.find("\n\n", opening.end(), end)
+        paragraph = text[opening.start() : close if close >= 0 else end]
+        found = _named(opening[0])
         if found and len(paragraph) < 800 and not _EXCEPT.search(paragraph):
             yield Section(opening.start(), opening.start() + len(paragraph), found)
+
+
+def _named(sentence: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(m[1].rstrip(".") for m in _PATH.finditer(sentence) if not _NO_PATH.fullmatch(m[1])))
 
 
 def scope(text: str, evidence: Sequence[Evidence]) -> list[Evidence]:
