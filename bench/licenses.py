@@ -37,7 +37,7 @@ from stack_data.licenses.texts import find_texts
 from tests.licenses.samples import MIT, is_permissive, license_ids, permissive_ids, real_files, spdx_text
 from tests.licenses.test_altered import COMMON, EFFECTS, RIDERS
 
-ALLOWED = set(permissive_ids())
+ALLOWED = permissive_ids()
 Names = dict[str, list[str]]
 
 
@@ -189,10 +189,10 @@ def main() -> None:
         begin = time.perf_counter()
         find_texts("start")
         loaded = time.perf_counter()
-        is_permissive(MIT.replace("publish, distribute, ", ""))
+        is_permissive("License: BSD\n\n" + MIT.replace("publish, distribute, ", ""))
         sys.stdout.write(f"start of ours: {loaded - begin:.2f} s for the tables, ")
         sys.stdout.write(
-            f"{time.perf_counter() - loaded:.2f} s for the index and the expression library at the first altered text\n"
+            f"{time.perf_counter() - loaded:.2f} s for the index, names and the expression library at the first altered text\n"
         )
         for name, ask in peers:
             begin = time.perf_counter()

@@ -49,6 +49,7 @@ from stack_data.report.text import report_text
 from stack_data.sources import kinds
 from stack_data.sources.source import SourceContext
 from stack_data.stages import exact, header, language, license
+from stack_data.tables import LANGUAGE_TABLES, LICENSE_TABLES, tables_version
 from stack_data.text import texts_of
 
 
@@ -98,7 +99,8 @@ def header_stage(run: Run) -> PartStage:
         ]
         return pa.concat_tables([HEADER_DECISIONS.empty_table(), *decided])
 
-    return PartStage("header", {"header": header.RULE_VERSION}, {}, lambda _group, part: [build.files(part)], decide)
+    rules = {"header": header.RULE_VERSION, "license_tables": tables_version(LICENSE_TABLES)}
+    return PartStage("header", rules, {}, lambda _group, part: [build.files(part)], decide)
 
 
 def language_stage(run: Run) -> PartStage:
@@ -120,7 +122,8 @@ def language_stage(run: Run) -> PartStage:
             order.append(chosen)
         return pa.concat_tables(decided).combine_chunks().take(pa.array(np.argsort(np.concatenate(order))))
 
-    return PartStage("language", {"language": language.RULE_VERSION}, config.model_dump(mode="json"), inputs, decide)
+    rules = {"language": language.RULE_VERSION, "language_tables": tables_version(LANGUAGE_TABLES)}
+    return PartStage("language", rules, config.model_dump(mode="json"), inputs, decide)
 
 
 def _chunk(column: pa.ChunkedArray) -> pa.Array:
@@ -169,7 +172,11 @@ def run_license(run: Run) -> None:
     settings = config.model_dump(mode="json", exclude={"curations"}) | {
         "curations": {key: curation.license for key, curation in sorted(curations.items())}
     }
-    rules = {"license": license.RULE_VERSION, "header": header.RULE_VERSION}
+    rules = {
+        "license": license.RULE_VERSION,
+        "header": header.RULE_VERSION,
+        "license_tables": tables_version(LICENSE_TABLES),
+    }
 
     def inputs(group: str) -> dict[str, str]:
         paths = [build.repositories(group)]

@@ -32,9 +32,10 @@ def fold(name: str) -> str:
 
 @functools.cache
 def _names() -> dict[str, str]:
-    table = {fold(entry["name"]): entry["id"] for entry in load_table("spdx_licenses")["licenses"]}
+    listed = load_table("spdx_licenses")["licenses"]
+    table = {fold(entry["name"]): entry["id"] for entry in listed}
     # SPDX's "BSD 3-Clause "New" or "Revised" License" and the like stand under both their names.
-    table |= {fold(entry["id"]): entry["id"] for entry in load_table("spdx_licenses")["licenses"]}
+    table |= {fold(entry["id"]): entry["id"] for entry in listed}
     table |= {fold(name): expression for name, expression in load_table("license_names")["names"].items()}
     table.pop("", None)
     return {name: expressions.parse(expression) or expression for name, expression in table.items()}

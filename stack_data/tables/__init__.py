@@ -5,7 +5,9 @@ Every table states its origin, version and licence under the key `about`. Tables
 
 from __future__ import annotations
 
+import functools
 import gzip
+import hashlib
 import json
 import lzma
 import tomllib
@@ -21,3 +23,17 @@ def load_table(name: str) -> Any:
         if path.is_file():
             return json.loads(opener(path.read_bytes()))
     return tomllib.loads((folder / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+LICENSE_TABLES = ("blueoak_", "license_", "spdx_")
+LANGUAGE_TABLES = ("linguist_",)
+
+
+@functools.cache
+def tables_version(prefixes: tuple[str, ...]) -> int:
+    """Return a number that changes with the bytes of any table whose name begins with one of the prefixes."""
+    digest = hashlib.sha256()
+    for file in sorted(resources.files(__name__).iterdir(), key=lambda file: file.name):
+        if file.name.startswith(prefixes):
+            digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    return int.from_bytes(digest.digest()[:6])

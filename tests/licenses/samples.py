@@ -62,19 +62,19 @@ def license_ids() -> list[str]:
     return sorted(_licenses())
 
 
-def permissive_ids() -> list[str]:
+@functools.cache
+def permissive_ids() -> frozenset[str]:
     """Return the identifiers of the tiers that are allowed by default."""
     tiers = load_table("blueoak_v15")["tiers"]
-    return sorted(i for tier in tiers if tier["name"] != "Lead" for i in tier["ids"] if i in _licenses())
+    return frozenset(i for tier in tiers if tier["name"] != "Lead" for i in tier["ids"] if i in _licenses())
 
 
 def is_permissive(text: str) -> bool:
     """Tell whether everything in a file is known and allowed by default; scoped parts count too."""
-    allowed = set(permissive_ids())
     found = [one.expression for one in find_texts(text).evidence]
     licenses = [one for one in found if one is None or not expressions.is_exception(one)]
     return bool(licenses) and all(
-        one is not None and expressions.is_permissive(one, allowed.__contains__) for one in licenses
+        one is not None and expressions.is_permissive(one, permissive_ids().__contains__) for one in licenses
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stack_data.licenses.phrases import BARE_WORD, NAME_WORD, tables
 from stack_data.licenses.templates import Template
 from stack_data.licenses.texts import find_texts
-from stack_data.tables import load_table
+from stack_data.tables import LANGUAGE_TABLES, LICENSE_TABLES, load_table, tables_version
 from tests.licenses.samples import MIT, is_permissive
 
 
@@ -106,3 +106,11 @@ def test_a_bundle_of_hundreds_of_texts_is_read_to_its_end() -> None:
     found = find_texts("\n---\n".join(f"## package{number}\n\n{MIT}" for number in range(300)))
     assert found.understood
     assert sum(one.method == "text" for one in found.evidence) == 300
+
+
+def test_a_changed_table_makes_another_version() -> None:
+    versions = {
+        tables_version(prefixes) for prefixes in (LICENSE_TABLES, LANGUAGE_TABLES, (*LICENSE_TABLES, "curations"))
+    }
+    assert len(versions) == 3
+    assert all(0 < version < 2**53 for version in versions)  # exact in every JSON reader
