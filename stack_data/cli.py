@@ -105,7 +105,7 @@ def _build(arguments: argparse.Namespace) -> int:
             _out(f"missing: {key}: {reason}")
         if result.failures:
             _out(f"{len(result.failures)} of the sources could not be read; the same command tries them again.")
-        _out(f"release: {result.release}")
+        _out(f"release: {result.release or 'none, because nothing was kept'}")
         _out(
             f"build: kept {result.fold.kept.num_rows:,} of {result.fold.num_entries:,} files, {human_bytes(result.kept_bytes)}"
         )

@@ -122,8 +122,8 @@ class _Rows:
 
 def fold(build: Build, config: BuildConfig, parts: Sequence[tuple[str, str]]) -> Fold:
     """Join all decisions of a build. `parts`: (group, part) of every part, in order."""
-    rows = _load(build, parts)
-    if rows.places.num_rows == 0:
+    rows = _load(build, parts) if parts else None
+    if rows is None or rows.places.num_rows == 0:
         return Fold(KEPT.empty_table(), PLACES.empty_table(), DROPPED.empty_table(), (), 0, 0)
     usable = rows.content >= 0
     license_reason = rows.places["license_reason"]
@@ -177,7 +177,7 @@ def _load(build: Build, parts: Sequence[tuple[str, str]]) -> _Rows:
     first_content = np.cumsum([0, *counts])
     part_number = {part: number for number, part in enumerate(names)}
     owner = _owners(exact, first_content, part_number)
-    table = pa.concat_tables(places) if places else PLACES.empty_table()
+    table = pa.concat_tables(places)
     place_part = np.repeat(np.arange(len(names)), [part.num_rows for part in places]).astype(np.int32)
     group_start = _group_starts(parts)
     file_part = _numpy(table["file_part"]) if len(places) else np.empty(0, np.int32)

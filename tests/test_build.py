@@ -23,7 +23,7 @@ from stack_data.errors import ConfigError, StaleBuildError
 from stack_data.reasons import Reason
 from stack_data.verify import verify
 from stack_data.why import explain, why
-from tests.corpus import fairstack, write_config
+from tests.corpus import MIT, fairstack, write_config
 
 
 def make(config: Path, **values: str) -> BuildResult:
@@ -240,6 +240,24 @@ def test_verify_sees_a_flipped_byte_a_missing_and_an_extra_file(tmp_path: Path) 
     assert "README.md: its bytes" in problems
     assert "stray: not in the manifest" in problems
     assert "missing" in problems
+
+
+def test_a_build_whose_only_source_cannot_be_read_says_so_and_can_be_filled(tmp_path: Path) -> None:
+    config = tmp_path / "alone.toml"
+    config.write_text(
+        'name = "alone"\n[[source]]\nname = "later"\nkind = "directory"\npath = "later"\n[release]\ntitle = "x"\n'
+    )
+    words = ["data", "build", str(config), "--set", f'run.builds="{tmp_path}/build"']
+    done = fairstack(*words)
+    assert done.returncode == 1
+    assert "missing: later: " in done.stdout
+    assert "release: none, because nothing was kept" in done.stdout
+    (tmp_path / "later").mkdir()
+    (tmp_path / "later" / "LICENSE").write_text(MIT)
+    (tmp_path / "later" / "a.py").write_text("print(1)\n")
+    done = fairstack(*words)
+    assert done.returncode == 0, done.stderr
+    assert "kept 2 of 2" in done.stdout
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ def report_text(facts: ReportFacts) -> str:
         ("Languages", facts.languages[:15]), ("Licences", facts.licenses[:15]),
         ("Licence findings that cost most", facts.causes),
     ):  # fmt: skip
-        parts += ["", title, *_lines(rows)]
+        parts += ["", title, *_lines(rows)] if rows else []
     return "\n".join(parts)
 
 

@@ -19,7 +19,7 @@ def resolve(config: DirectoryConfig, context: SourceContext) -> list[Unit]:
     """Return the folder as one unit; SourceError when there is none."""
     root = Path(os.path.normpath(context.config_folder / Path(config.path).expanduser()))
     if not root.is_dir():
-        raise SourceError(f"source {config.name}: {root} is no folder")
+        raise SourceError(f"{root} is no folder")
     listing = list_tree(str(root), matcher(config.exclude))
     locked = locked_listing(str(root), listing) | {
         "exclude": list(config.exclude), "host": config.host, "owner": config.owner,

@@ -62,7 +62,7 @@ def resolve(config: EnvironmentConfig, context: SourceContext) -> list[Unit]:
     known = {distribution.name for distribution in _distributions(places.site_packages)}
     missing = [name for name in locked["distributions"] if name not in known]
     if missing:
-        raise SourceError(f"source {config.name}: not installed in {places.site_packages}: {', '.join(missing)}")
+        raise SourceError(f"not installed in {places.site_packages}: {', '.join(missing)}")
     if config.standard_library:
         locked["standard_library"] = locked_listing(places.standard_library, _list_library(places.standard_library))
     return [Unit(config.name, locked)]
@@ -106,11 +106,11 @@ def _find(config: EnvironmentConfig, config_folder: Path) -> _Places:
     if given.is_dir():
         return _find_in_folder(config, given)
     if not given.is_file():
-        raise SourceError(f"source {config.name}: no environment and no interpreter at {given}")
+        raise SourceError(f"no environment and no interpreter at {given}")
     try:
         asked = subprocess.run([str(given), "-I", "-c", _ASK], capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError) as error:
-        raise SourceError(f"source {config.name}: {given} does not run as a Python interpreter: {error}") from error
+        raise SourceError(f"{given} does not run as a Python interpreter: {error}") from error
     return _Places(*asked.stdout.splitlines()[:3])
 
 
@@ -122,16 +122,14 @@ def _find_in_folder(config: EnvironmentConfig, folder: Path) -> _Places:
     values = dict(re.findall(r"(?m)^\s*([\w-]+)\s*=\s*(.*?)\s*$", settings.read_text(encoding="utf-8")))
     sites = sorted(folder.glob("lib/python3*/site-packages")) or sorted(folder.glob("Lib/site-packages"))
     if not sites:
-        raise SourceError(f"source {config.name}: {folder} has no site-packages")
+        raise SourceError(f"{folder} has no site-packages")
     library = Path(values.get("home", "")).parent / "lib" / sites[0].parent.name
     version = values.get("version_info", values.get("version", sites[0].parent.name.removeprefix("python")))
     return _Places(str(sites[0]), str(library), str(version))
 
 
 def _no_library(config: EnvironmentConfig, folder: Path) -> _Places:
-    raise SourceError(
-        f"source {config.name}: {folder} is no virtual environment; for a bare folder set standard_library = false"
-    )
+    raise SourceError(f"{folder} is no virtual environment; for a bare folder set standard_library = false")
 
 
 def _list_library(root: str) -> list[Listed]:

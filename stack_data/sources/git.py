@@ -33,7 +33,7 @@ def resolve(config: GitConfig, context: SourceContext) -> list[Unit]:
     """Return one unit per repository, pinned to a commit; one that cannot be resolved now is a failed unit."""
     wanted = list(config.repositories) + _mirrors(config, context) + _from_table(config, context)
     if not wanted:
-        raise SourceError(f"source {config.name}: no repositories, mirrors or table given")
+        raise SourceError("no repositories, mirrors or table given")
     units: list[Unit] = []
     seen: set[str] = set()
     for one in wanted:
@@ -105,7 +105,7 @@ def _mirrors(config: GitConfig, context: SourceContext) -> list[GitRepositoryCon
         return []
     root = context.config_folder / Path(config.mirrors).expanduser()
     if not root.is_dir():
-        raise SourceError(f"source {config.name}: no folder of mirrors at {root}")
+        raise SourceError(f"no folder of mirrors at {root}")
     found: list[Path] = []
     pending = [root]
     while pending:

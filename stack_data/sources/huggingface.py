@@ -42,7 +42,7 @@ def resolve(config: HuggingFaceConfig, context: SourceContext) -> list[Unit]:
     """Return the data set as one unit."""
     columns = config.columns or (PRESETS[config.preset] if config.preset else None)
     if columns is None:
-        raise SourceError(f"source {config.name}: give a preset or columns")
+        raise SourceError("give a preset or columns")
     locked: dict[str, Any] = config.model_dump(mode="json", exclude={"name", "license", "audience", "kind", "preset"})
     locked["columns"] = columns.model_dump(mode="json")
     folder = context.config_folder / Path(config.path).expanduser()

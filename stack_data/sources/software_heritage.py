@@ -29,7 +29,7 @@ def resolve(config: SoftwareHeritageConfig, context: SourceContext) -> list[Unit
     """Return the table as one unit, pinned by its SHA-256."""
     path = context.config_folder / Path(config.table).expanduser()
     if not path.is_file():
-        raise SourceError(f"source {config.name}: no table at {path}")
+        raise SourceError(f"no table at {path}")
     bucket = config.bucket
     if "://" not in bucket:
         bucket = str((context.config_folder / Path(bucket).expanduser()).resolve())
