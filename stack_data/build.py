@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from stack_data import storage
+from stack_data import memory, storage
 from stack_data.config import BuildConfig
 from stack_data.config_file import load_resolved
 from stack_data.errors import ConfigError, InputError
@@ -85,7 +85,7 @@ def run_exact(run: Run) -> None:
         results.append((build.relative(path), Output.of(path, "none"), count_reasons(path)))
         run.progress.advance(1, 0)
     finish_stage(run, "exact", plan, results)
-    run.progress.end()
+    run.end_step()
 
 
 def header_stage(run: Run) -> PartStage:
@@ -211,7 +211,7 @@ def run_license(run: Run) -> None:
 
     results = [result for found in run.each(one, groups) for result in found]
     finish_stage(run, "license", plan, results)
-    run.progress.end()
+    run.end_step()
 
 
 def _decide_group(
@@ -359,4 +359,5 @@ def write_report(run: Run, joined: Fold) -> tuple[str, Path]:
     text, page = report_text(facts), run.build.folder / "report.html"
     storage.write_text(run.build.folder / "report.txt", text + "\n")
     storage.write_text(page, report_page(facts))
+    memory.give_back()
     return text, page

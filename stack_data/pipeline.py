@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 
 from stack_data import lock as locks
-from stack_data import manifest, storage
+from stack_data import manifest, memory, storage
 from stack_data.config import BuildConfig
 from stack_data.fetch import FetchInputs, Reader, fetch_group
 from stack_data.layout import Build
@@ -64,6 +64,11 @@ class Run:
         with ThreadPoolExecutor(self.workers, thread_name_prefix="stage") as pool:
             return list(pool.map(work, items))
 
+    def end_step(self) -> None:
+        """Finish a step that progress has begun to show."""
+        self.progress.end()
+        memory.give_back()
+
 
 def start(
     config: BuildConfig, config_folder: Path, folder: Path, *, resolver: Resolver, secrets: Mapping[str, str],
@@ -101,7 +106,7 @@ def fetch(run: Run, read: Reader) -> dict[str, str]:
     failures = dict(run.lock.failures)
     for result in results:
         failures |= result
-    run.progress.end()
+    run.end_step()
     return failures
 
 
@@ -145,7 +150,7 @@ def run_part_stage(run: Run, stage: PartStage) -> None:
 
     results = run.each(one, parts)
     finish_stage(run, stage.name, plan, results)
-    run.progress.end()
+    run.end_step()
 
 
 def is_done(run: Run, name: str, plan: Plan) -> bool:

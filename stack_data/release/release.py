@@ -100,6 +100,26 @@ def _next(version: str) -> str:
     return f"{major + 1}.0.0"
 
 
+class _Contents:
+    """The contents of a shard as chunks of mapped spill files, and the order in which the shard has them."""
+
+    def __init__(self, chunks: list[pa.Array], order: npt.NDArray[np.uint64]) -> None:
+        self.chunks = chunks
+        self.starts = np.cumsum([0, *map(len, chunks)])
+        self.order = order.astype(np.int64)
+
+    def take(self, begin: int, end: int) -> pa.Array:
+        """Return the contents at places begin to end of the order; only they are copied, never a whole chunk."""
+        rows = self.order[begin:end]
+        chunk = np.searchsorted(self.starts, rows, side="right") - 1
+        by_chunk = np.argsort(chunk, kind="stable")
+        taken = [
+            self.chunks[number].take(pa.array(rows[chunk == number] - self.starts[number]))
+            for number in np.unique(chunk).tolist()
+        ]
+        return pa.concat_arrays(taken).take(pa.array(np.argsort(by_chunk)))
+
+
 class _Writer:
     """Writes one release. `write` is the order of its outputs."""
 
@@ -135,7 +155,7 @@ class _Writer:
         shutil.rmtree(self.spill)
         self._write_documents(plan)
         Manifest(plan.to_json(), self.outputs, self._counts()).write(self.folder / "manifest.json")
-        self.run.progress.end()
+        self.run.end_step()
 
     def _spill(self, part: str, rows: npt.NDArray[np.int64]) -> list[tuple[int, Spilled]]:
         """Write a part's rows to its spill file, in batches of one shard each."""
@@ -157,8 +177,8 @@ class _Writer:
         self.run.progress.advance(1, 0)
         return found
 
-    def _gather(self, number: int) -> tuple[pa.Table, pa.Table]:
-        """Return a shard's rows in hash order, without contents, and its contents with their row in that order."""
+    def _gather(self, number: int) -> tuple[pa.Table, _Contents]:
+        """Return a shard's rows in hash order, without contents, and its contents, which stay in the spill files."""
         batches = []
         for where in self.spilled[number]:
             with pa.memory_map(str(where.path)) as source:
@@ -167,8 +187,7 @@ class _Writer:
         table = pa.Table.from_batches(batches, SPILL)
         keys = pa.table({"key": self.assignment.key[table["kept"].to_numpy()], "content_id": table["content_id"]})
         order = pc.sort_indices(keys, [("key", "ascending"), ("content_id", "ascending")])
-        contents = pa.table({"content": table["content"].combine_chunks(), "order": order})
-        return table.drop_columns("content").take(order), contents
+        return table.drop_columns("content").take(order), _Contents(table["content"].chunks, order.to_numpy())
 
     def _write_shard(self, number: int) -> set[tuple[str, int, int]]:
         """Write one shard of data/, provenance/ and notices/; return its (group, verdict, repository) triples."""
@@ -190,12 +209,11 @@ class _Writer:
         self.run.progress.advance(1, 0)
         return set(zip(groups, verdicts, self.repository_rows[kept].tolist(), strict=True))
 
-    def _data_of(self, table: pa.Table, contents: pa.Table) -> Iterator[pa.Table]:
+    def _data_of(self, table: pa.Table, contents: _Contents) -> Iterator[pa.Table]:
         """Yield the data rows of a shard, as many at a time as a row group has, so that texts are copied in small lots."""
         for start in range(0, table.num_rows, self.group_rows):
             rows = table.slice(start, self.group_rows)
-            texts = contents["content"].take(contents["order"].slice(start, self.group_rows))
-            rows = rows.append_column("content", texts)
+            rows = rows.append_column("content", contents.take(start, start + rows.num_rows))
             yield rows.select(DATA.names).cast(DATA)
 
     def _places_of(self, kept: npt.NDArray[np.int64]) -> pa.Table:
