@@ -41,7 +41,8 @@ def main() -> None:
 
         run = building._start(config, ROOT / "configs", Path(folder), None, None)
         lap("lock")
-        pipeline.fetch(run, building.kinds.read)
+        with building.loading_tables(run):
+            pipeline.fetch(run, building.kinds.read)
         lap("fetch")
         building.run_exact(run)
         lap("exact")

@@ -6,9 +6,11 @@ stages/, licenses/ and languages/; how steps are resumed is in pipeline.py.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import functools
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,7 @@ from stack_data.fold import Fold, fold
 from stack_data.layout import Build, part_name
 from stack_data.licenses import curations as curation_files
 from stack_data.licenses.policy import Policy, policy_of
+from stack_data.licenses.texts import find_texts
 from stack_data.lock import read as read_lock
 from stack_data.manifest import PLAN_KEY, Output, Plan
 from stack_data.pipeline import (
@@ -58,6 +61,20 @@ def check_config(config: BuildConfig, config_folder: Path) -> None:
     policy_of(config.license)
     language.check(config.language)
     _curations(config, config_folder)
+
+
+@contextlib.contextmanager
+def loading_tables(run: Run) -> Iterator[None]:
+    """Load the licence tables, which takes a second, while a first fetch waits for disk and network."""
+    if run.build.stage_manifest("header").exists():
+        yield
+        return
+    thread = threading.Thread(target=find_texts, args=("MIT License",), name="tables")
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def decide_all(run: Run) -> None:
@@ -305,7 +322,8 @@ def build(
     if anew is not None and anew not in STEPS[:-1]:
         raise ConfigError(f"--anew {anew!r} is no step; there are: {', '.join(STEPS[:-1])}")
     run = _start(config, config_folder, Path(config.run.builds) / config.name, anew, progress)
-    failures = fetch(run, kinds.read)
+    with loading_tables(run):
+        failures = fetch(run, kinds.read)
     decide_all(run)
     joined = fold(run.build, config, run.parts())
     write_report(run, joined)
