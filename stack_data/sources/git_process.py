@@ -67,17 +67,24 @@ def run(
     except subprocess.TimeoutExpired:
         raise TemporarySourceError(f"git {words[0]} took longer than {timeout:g} s") from None
     if done.returncode:
-        told = done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit {done.returncode}"]
-        kind = TemporarySourceError if _TEMPORARY.search(told[-1]) else SourceError
-        raise kind(f"git {words[0]}: {told[-1][:300]}")
+        told = done.stderr.decode("utf-8", "replace")
+        kind = TemporarySourceError if _TEMPORARY.search(told) else SourceError
+        raise kind(f"git {words[0]}: {_cause(told) or f'exit {done.returncode}'}")
     return done.stdout
+
+
+def _cause(told: str) -> str:
+    """Return what git says went wrong: its first fatal line and what ssh or the server said just before, no advice."""
+    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    fatal = next((at for at, line in enumerate(lines) if re.match(r"fatal:|error:", line)), len(lines) - 1)
+    return "; ".join(lines[max(0, fatal - 1) : fatal + 1])[:300]
 
 
 def private_repository(folder: Path, objects: Path, secrets: Mapping[str, str]) -> Path:
     """Return an empty repository of ours at `folder` that reads the objects of another."""
     if not (folder / "HEAD").exists():
         run(["init", "--quiet", "--bare", "--template=", "--", str(folder)], None, secrets)
-    text = str(objects)
+    text = str(objects.resolve())  # git would read a relative path from the folder of the alternates file
     if "\n" in text:
         raise SourceError(f"{objects}: a line break in the path of a repository")
     (folder / "objects" / "info").mkdir(parents=True, exist_ok=True)
