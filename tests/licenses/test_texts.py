@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stack_data.config import LicenseConfig
+from stack_data.licenses.policy import policy_of
 from stack_data.licenses.texts import find_header_texts, find_texts, looks_like_license_text
+from stack_data.licenses.tree import join_level
 from tests.licenses.samples import ISC, MIT, is_permissive, permissive_ids, spdx_text
 
 
@@ -142,3 +145,21 @@ def test_text_inserted_inside_is_never_read_as_mit_when_it_has_an_effect(inserte
 
 def test_the_same_text_gives_the_same_answer() -> None:
     assert find_texts(MIT) == find_texts(str(MIT))
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "JSZip is dual licensed. At your choice you may use it under the MIT license *or* the GPLv3 license.",
+        "You may use the project under the terms of either the MIT License or the GNU General Public License (GPL) Version 3.",
+    ],
+)
+def test_a_choice_in_prose_is_a_choice(sentence: str) -> None:
+    def permissive(text: str) -> bool:
+        joined = join_level(find_texts(text).evidence)
+        return not joined.unknown and policy_of(LicenseConfig()).is_permissive(joined.expression)
+
+    texts = f"{MIT}\n\n{spdx_text('GPL-3.0-only')}"
+    assert permissive(f"{sentence}\n\n{texts}")
+    assert not permissive(f"{sentence} Never sell it.\n\n{texts}")
+    assert not permissive(texts)
