@@ -206,7 +206,9 @@ def _verdict(joined: Joined, policy: Policy) -> Verdict:
         understood = permissive and any(one.expression and one.path not in doubtful for one in joined.evidence)
         reason = Reason.LICENSE_CONFLICT if understood else Reason.LICENSE_UNKNOWN
         first = joined.unknown[0]
-        return Verdict(joined.expression, "unknown", reason, f"{first.path}: {first.detail}", joined.evidence)
+        return Verdict(
+            joined.expression, "unknown", reason, f"{first.path or 'the file itself'}: {first.detail}", joined.evidence
+        )
     if joined.expression is None:
         return Verdict(None, "no_license", Reason.NO_LICENSE, "", joined.evidence)
     return Verdict(joined.expression, "permissive", None, "", joined.evidence)

@@ -60,10 +60,11 @@ def report_facts(build: Build, fold: Fold, groups: Sequence[str]) -> ReportFacts
     """Collect the facts of a finished build."""
     kept = fold.kept
     sizes = kept["num_bytes"]
-    names = _repository_names(build, kept, groups)
+    named = _names_by_group(build, groups)
+    names = _repository_names(named, kept)
     return ReportFacts(
         build.folder.name, fold, bars(kept["language"].cast(pa.string()), sizes), bars(kept["expression"], sizes),
-        bars(names, sizes), _size_bars(sizes), _causes(build, fold), _samples(build, kept, names),
+        bars(names, sizes), _size_bars(sizes), _causes(build, fold, named), _samples(build, kept, names),
     )  # fmt: skip
 
 
@@ -75,19 +76,23 @@ def bars(names: pa.Array | pa.ChunkedArray, sizes: pa.ChunkedArray) -> tuple[Bar
     return tuple(Bar(str(row["name"]), row["size_count"], row["size_sum"]) for row in ordered.to_pylist())
 
 
-def _repository_names(build: Build, kept: pa.Table, groups: Sequence[str]) -> pa.Array:
-    names: list[str] = []
-    first: dict[str, int] = {}
+def _names_by_group(build: Build, groups: Sequence[str]) -> dict[str, list[str]]:
+    """Return the names of the repositories of each source group, by row."""
+    named = {}
     for group in groups:
-        first[group] = len(names)
         rows = storage.read_parquet(build.repositories(group), ["host", "owner", "repo"]).to_pylist()
-        names += ["/".join(one[key] for key in ("host", "owner", "repo") if one[key] != "-") for one in rows]
+        named[group] = ["/".join(one[key] for key in ("host", "owner", "repo") if one[key] != "-") for one in rows]
+    return named
+
+
+def _repository_names(named: dict[str, list[str]], kept: pa.Table) -> pa.Array:
     if not kept.num_rows:
         return pa.array([], pa.string())
+    first = dict(zip(named, np.cumsum([0, *map(len, named.values())]), strict=False))
     column = kept["group"].combine_chunks()
     starts = np.array([first[group] for group in column.dictionary.to_pylist()], np.int64)
     rows_of = starts[column.indices.to_numpy(zero_copy_only=False)] + kept["repository"].to_numpy()
-    return pa.array(names, pa.string()).take(pa.array(rows_of))
+    return pa.array([name for names in named.values() for name in names], pa.string()).take(pa.array(rows_of))
 
 
 _EDGES = (256, 1024, 4096, 16384, 65536, 262144, 1048576)
@@ -112,8 +117,8 @@ def _size_bars(sizes: pa.ChunkedArray) -> tuple[Bar, ...]:
     )
 
 
-def _causes(build: Build, fold: Fold) -> tuple[Bar, ...]:
-    """Return the licence findings that cost most bytes, as evidence file and finding."""
+def _causes(build: Build, fold: Fold, named: dict[str, list[str]]) -> tuple[Bar, ...]:
+    """Return the licence findings that cost most bytes, as repository, evidence file and finding."""
     dropped = fold.dropped.filter(pc.equal(fold.dropped["stage"].cast(pa.string()), "license"))
     details: list[str] = []
     sizes: list[int] = []
@@ -125,13 +130,17 @@ def _causes(build: Build, fold: Fold) -> tuple[Bar, ...]:
     for part in sorted(set(parts.tolist())):
         chosen = dropped.filter(pa.array(parts == part))
         decided = storage.read_parquet(build.decisions("license", part), ["reason", "detail"]).take(chosen["place_row"])
-        for reason, detail, size in zip(
+        places = storage.read_parquet(build.provenance(part), ["repository"]).take(chosen["place_row"])
+        repositories = named[part.rpartition("-")[0]]
+        for row, reason, detail, size in zip(
+            places["repository"].to_pylist(),
             decided["reason"].cast(pa.string()).to_pylist(),
             decided["detail"].to_pylist(),
             chosen["num_bytes"].to_pylist(),
             strict=True,
         ):
-            details.append(detail or (reason or "license_elsewhere").replace("_", " "))
+            finding = detail or (reason or "license_elsewhere").replace("_", " ")
+            details.append(f"{repositories[row]} · {finding}")
             sizes.append(size)
     return bars(pa.array(details, pa.string()), pa.chunked_array([pa.array(sizes, pa.int64())]))[:TOP]
 

@@ -16,9 +16,9 @@ _STYLE = """
 *{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,sans-serif}
 main{max-width:1060px;margin:0 auto;padding:48px 24px 96px}h1{font-size:34px;line-height:1.2;margin:0 0 4px;letter-spacing:-.02em}
 h2{font-size:20px;margin:56px 0 4px;letter-spacing:-.01em}p.lead,p.note{color:var(--soft);margin:0 0 20px;max-width:70ch}
-.numbers{display:grid;grid-template-columns:repeat(auto-fit,minmax(170px,1fr));gap:12px;margin:28px 0}
-.numbers div{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:16px 18px}
-.numbers b{display:block;font-size:26px;letter-spacing:-.02em;font-variant-numeric:tabular-nums}.numbers span{color:var(--soft);font-size:14px}
+.numbers{display:grid;grid-template-columns:repeat(6,1fr);gap:12px;margin:28px 0}
+.numbers div{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 16px}
+.numbers b{display:block;font-size:24px;letter-spacing:-.02em;font-variant-numeric:tabular-nums}.numbers span{color:var(--soft);font-size:14px}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(420px,1fr));gap:0 40px}.two>section{min-width:0}
 table{border-collapse:collapse;width:100%;font-size:14px}th{font-weight:600;text-align:left;color:var(--soft)}
 td,th{padding:5px 8px 5px 0;border-bottom:1px solid var(--line);vertical-align:middle}td.n,th.n{text-align:right;
@@ -29,7 +29,8 @@ figure{margin:0}.samples{display:grid;grid-template-columns:repeat(auto-fit,minm
 .samples figure{background:var(--card);border:1px solid var(--line);border-radius:10px;overflow:hidden;min-width:0}
 figcaption{padding:10px 14px;border-bottom:1px solid var(--line);font-size:13px;color:var(--soft);overflow-wrap:anywhere}
 figcaption b{color:var(--ink)}pre{margin:0;padding:12px 14px;overflow:auto;font:12px/1.5 ui-monospace,monospace}
-@media(max-width:560px){.two,.samples{grid-template-columns:1fr}td.bar{display:none}}
+@media(max-width:900px){.numbers{grid-template-columns:repeat(3,1fr)}}
+@media(max-width:560px){.numbers{grid-template-columns:repeat(2,1fr)}.two,.samples{grid-template-columns:1fr}td.bar{display:none}}
 """
 
 
@@ -39,13 +40,13 @@ def report_page(facts: ReportFacts) -> str:
     body = [
         f"<h1>{escape(facts.name)}</h1>", '<p class="lead">What went into this build, what each step left out and why.</p>',
         _numbers(facts, kept_bytes), "<section><h2>From what was read to what is kept</h2>",
-        '<p class="note">Bytes left after each reason. The dark end of a bar is what the reason removed.</p>',
+        '<p class="note">Bytes left after each reason. The coloured end of a bar is what the reason removed.</p>',
         _waterfall(facts, kept_bytes), "</section>", '<div class="two">',
         _chart("Languages", "By Linguist's names.", facts.languages),
         _chart("Licences", "Joined from all evidence of the displayed place.", facts.licenses),
         _chart("Where it comes from", "Repositories and packages with most kept bytes.", facts.repositories),
         _chart("File sizes", "Kept files.", facts.sizes), "</div>",
-        _chart("Licence findings that cost most bytes", "The first finding that decided against a file, and where it stands.", facts.causes),
+        _chart("Licence findings that cost most bytes", "Whose, and the first finding that decided against a file.", facts.causes),
         _samples(facts.samples),
     ]  # fmt: skip
     return (
@@ -61,7 +62,7 @@ def _numbers(facts: ReportFacts, kept_bytes: int) -> str:
     cells = [
         (f"{fold.kept.num_rows:,}", "files kept"), (human_bytes(kept_bytes), "of text kept"),
         (f"{fold.num_entries:,}", "entries read"), (f"{len(facts.languages):,}", "languages"),
-        (f"{len(facts.licenses):,}", "licence expressions"), (f"{len(facts.repositories):,}", "repositories and packages"),
+        (f"{len(facts.licenses):,}", "licence expressions"), (f"{len(facts.repositories):,}", "repositories"),
     ]  # fmt: skip
     return (
         '<div class="numbers">'
@@ -85,7 +86,7 @@ def _waterfall(facts: ReportFacts, kept_bytes: int) -> str:
         y = number * height
         width, cut = 560 * remaining / total, 560 * removed / total
         title = f"<title>{escape(meaning)}</title>" if meaning else ""
-        told = f"-{human_bytes(removed)}" if removed else human_bytes(remaining)
+        told = f"-{human_bytes(removed)}" if number else human_bytes(remaining)
         rows.append(
             f'<g>{title}<text x="0" y="{y + 19}">{escape(name)}</text><rect class="wash" x="210" y="{y + 6}" width="560" height="18" rx="3"/>'
             f'<rect class="bar" x="210" y="{y + 6}" width="{width:.1f}" height="18" rx="3"/>'
