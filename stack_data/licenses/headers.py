@@ -23,14 +23,15 @@ from stack_data.licenses.evidence import Evidence
 from stack_data.licenses.notices import field_expression, notice_in
 from stack_data.licenses.texts import find_header_texts
 
-RULE_VERSION = 2
+RULE_VERSION = 3
 HEADER_CHARS = 24_000
 """A leading comment block is read this far: the longest licence texts people paste there fit."""
 
 # One pass that clears files which say nothing at all.
 SPEAKS = (
     r"(?i)licen[cs]e|\bgpl|gpl\b|copying|public domain|proprietary|confidential|permission|"
-    r"redistribut|trade secret|unpublished|distribute"
+    r"redistribut|trade secret|unpublished|distribute|commercial|eula\b|prohibited|"
+    r"(?:personal|private|academic|research|educational|evaluation) (?:use|purpose)|not be used (?:to|for|in)|not use (?:this|it|the)"
 )
 # Further passes, over the texts that speak at all, find those that may say something below their first comment.
 _COPYLEFT_WORDS = r"(?:general[\s*#/;!%-]+public|mozilla\s+public|eclipse\s+public)[\s*#/;!%-]+licen[cs]e"

@@ -16,7 +16,7 @@ from stack_data.licenses import expressions
 from stack_data.licenses.names import expression_of
 from stack_data.tables import load_table
 
-RULE_VERSION = 2
+RULE_VERSION = 3
 
 _LEADER = re.compile(
     r"^[ \t]*(?:/\*+!?|\*+/|\*+(?!\w)|//+!?|#+!?|--+|;+|%+|<!--|-->|\.\.|!|\"\"\"|'''|\(\*|\{-|dnl\b|rem\b|@rem\b|C(?= )|\"(?= ))?[ \t]*",
@@ -55,10 +55,16 @@ _NOT = re.compile(
 )
 
 
+# Without one of these there is no restriction; looked for first, because they are cheap to find.
+_RESTRICTS = re.compile(
+    r"commercial|only|personal|private|academic|research|educational|evaluation|prohibited|forbidden|not|eula|end.user|"
+    r"business source|server side|commons clause"
+)
 # Stretches of long comments further than this from any of these words say nothing about licences.
 _NEAR = 500
 _WORDS = re.compile(
-    r"licen[cs]|gpl\b|\bgpl|copyright|public domain|proprietary|confidential|prohibited|commercial|redistribut|trade secret|unpublished"
+    r"licen[cs]|gpl\b|\bgpl|copyright|public domain|proprietary|confidential|prohibited|commercial|redistribut|trade secret|unpublished|"
+    r"(?:academic|research|educational|personal|private) (?:use|purpose)|\beula\b"
 )
 
 
@@ -91,14 +97,19 @@ def notice_in(text: str) -> Notice | None:
         folded = folded.replace(sentence[0], " ")
     mentions = _mentions(folded)
     granted = [mention for mention in mentions if mention.granted]
-    rider = _patterns("riders").search(folded)
-    if rider and (granted or _is_statement(folded, rider)):
+    rider = restriction_in(folded) or _patterns("riders").search(folded)
+    if rider and (granted or restriction_in(folded) or _is_statement(folded, rider)):
         if any(_is_copyleft(mention.expression) for mention in granted):
             return Notice(_joined(folded, granted), f"narrowed by {rider[0][:40]!r}")
         return Notice("LicenseRef-proprietary" if not granted else None, f"says {rider[0][:40]!r}")
     if granted:
         return Notice(_joined(folded, granted))
     return _unnamed(folded)
+
+
+def restriction_in(folded: str) -> re.Match[str] | None:
+    """Return the statement of a folded text that narrows its use, whatever else it says."""
+    return _patterns("restrictions").search(folded) if _RESTRICTS.search(folded) else None
 
 
 def _relevant(folded: str) -> str:
@@ -162,10 +173,30 @@ def _mentions(folded: str) -> list[_Mention]:
     for start, end, expression in found:
         # A list of names ("under MIT, BSD and GPL") is granted by the words before its first.
         linked = bool(mentions) and mentions[-1].granted and start - mentions[-1].end <= 40
-        # "MIT licensed" grants by itself.
-        itself = folded[start:end].endswith("licensed") and not _NOT.search(folded[max(0, start - 60) : start])
-        mentions.append(_Mention(start, end, expression, linked or itself or _is_granted(folded, start)))
+        granted = linked or _states_itself(folded, start, end) or _is_granted(folded, start)
+        if granted and _is_copyleft(expression):
+            granted = _unrelated().match(folded, end) is None
+        mentions.append(_Mention(start, end, expression, granted))
     return mentions
+
+
+_LICENSED = re.compile(r"[ -]?(?:v\.?|version )?\d?(?:\.\d)?\+? ?licen[cs]ed\b")
+_IS = re.compile(r"\b(?:is|are|it's)(?: under| a| an)?(?: the)? $")
+
+
+def _states_itself(folded: str, start: int, end: int) -> bool:
+    """ "MIT licensed", "GPL v2 licensed" and "which is GPL" grant by themselves."""
+    before = folded[max(0, start - 60) : start]
+    if _NOT.search(before):
+        return False
+    if folded[start:end].endswith("licensed") or _LICENSED.match(folded, end):
+        return True
+    return _IS.search(before) is not None
+
+
+@functools.cache
+def _unrelated() -> re.Pattern[str]:
+    return re.compile(str(_table()["unrelated"]))
 
 
 def _is_granted(folded: str, start: int) -> bool:
@@ -249,6 +280,4 @@ def field_expression(value: str) -> Notice | None:
     if known:
         return Notice(known)
     notice = notice_in(f"licensed under {value}")
-    if notice and notice.expression:
-        return notice
-    return None
+    return notice if notice and (notice.expression or restriction_in(fold(value))) else None

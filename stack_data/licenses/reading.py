@@ -15,7 +15,7 @@ from stack_data.licenses.curations import Curation, text_key
 from stack_data.licenses.evidence import Evidence
 from stack_data.licenses.files import Kind
 from stack_data.licenses.metadata import declared
-from stack_data.licenses.notices import field_expression, notice_in
+from stack_data.licenses.notices import field_expression, fold, notice_in, restriction_in
 from stack_data.licenses.texts import find_texts, looks_like_license_text
 
 RULE_VERSION = 2
@@ -72,7 +72,7 @@ def _unreadable(path: str, text: str) -> Evidence:
 
 
 def _readme(path: str, text: str) -> list[Evidence]:
-    """Return the known licences that a README's licence section names."""
+    """Return the known licences that a README's licence section names, and what narrows them there."""
     found: list[Evidence] = []
     for heading in _HEADING.finditer(text):
         following = _NEXT_HEADING.search(text, heading.end())
@@ -84,6 +84,9 @@ def _readme(path: str, text: str) -> list[Evidence]:
         if not found:
             first = section.strip().split("\n\n")[0].strip()
             notice = notice_in(section) or field_expression(first)
-            if notice and notice.expression:
+            if notice and notice.expression and not notice.detail:
                 found.append(Evidence(path, heading.end(), end, "reference", notice.expression, 0.8))
+        narrowed = restriction_in(fold(section))
+        if narrowed:
+            found.append(Evidence(path, heading.end(), end, "reference", None, 0.0, f"says {narrowed[0][:40]!r}"))
     return found

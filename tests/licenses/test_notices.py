@@ -110,3 +110,57 @@ def test_copyleft_is_never_read_as_permissive(notice: str, before: str, after: s
 def test_any_text_is_read_without_error(text: str) -> None:
     notice_in(text)
     field_expression(text)
+
+
+RESTRICTED = [
+    "Not for commercial use.",
+    "For non-commercial use only",
+    "For evaluation only; redistribution prohibited.",
+    "Academic use only.",
+    "All use subject to the Foo EULA",
+    "Business Source License 1.1",
+    "You may use this for personal use.",
+    "This code may not be used to train machine learning models.",
+]
+
+
+@pytest.mark.parametrize("text", RESTRICTED)
+def test_a_restriction_needs_no_licence_beside_it(text: str) -> None:
+    notice = notice_in(text)
+    assert notice is not None
+    assert not policy_of(LicenseConfig()).is_permissive(notice.expression)
+
+
+@pytest.mark.parametrize(
+    ("text", "expression"),
+    [
+        ("GPL v2 licensed", "GPL-2.0-only"),
+        ("/*! foo v1 | (c) Bar | GPL licensed */", "GPL-1.0-or-later"),
+        ("This file is part of Foo, which is GPL.", "GPL-1.0-or-later"),
+        ("This is LGPL-2.1 licensed code", "LGPL-2.1-only"),
+    ],
+)
+def test_a_licence_can_state_itself(text: str, expression: str) -> None:
+    notice = notice_in(text)
+    assert notice is not None
+    assert notice.expression == expression
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "This licence is GPL-compatible.",
+        "for internal use only",
+        "These figures are used for evaluation only",
+        "free for personal and commercial use",
+        "This layer must not be used in training mode",
+    ],
+)
+def test_what_only_sounds_like_a_restriction_says_nothing(text: str) -> None:
+    assert notice_in(text) is None
+
+
+def test_a_field_that_restricts_is_not_permissive() -> None:
+    notice = field_expression("free for research")
+    assert notice is not None
+    assert not policy_of(LicenseConfig()).is_permissive(notice.expression)

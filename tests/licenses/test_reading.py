@@ -56,3 +56,13 @@ def test_a_licence_file_that_nothing_explains_is_unknown_and_a_notice_is_no_evid
     assert unknown.expression is None
     assert evidence_of("NOTICE", text, "notice", {}) == []
     assert [one.expression for one in evidence_of("NOTICE", ISC, "notice", {})] == ["ISC"]
+
+
+@pytest.mark.parametrize(
+    "section",
+    ["Free for non-commercial use only", "Licensed MIT. You may not use this code for AI training."],
+)
+def test_what_a_readme_says_under_its_licence_heading_narrows(section: str) -> None:
+    found = evidence_of("README.md", f"# Foo\n\n## License\n\n{section}\n\n## Use\n\nRun it.\n", "readme", {})
+    assert any(one.expression is None for one in found)
+    assert evidence_of("README.md", f"# Foo\n\n## Use\n\n{section}\n", "readme", {}) == []
