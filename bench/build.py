@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import stack_data.build as building
-from stack_data import pipeline
+from stack_data import decide, pipeline
 from stack_data.config_file import load
 from stack_data.fold import fold
 from stack_data.release.release import release
@@ -41,20 +41,20 @@ def main() -> None:
 
         run = building._start(config, ROOT / "configs", Path(folder), None, None)
         lap("lock")
-        with building.loading_tables(run):
+        with decide.loading_tables(run):
             pipeline.fetch(run, building.kinds.read)
         lap("fetch")
-        building.run_exact(run)
+        decide.run_exact(run)
         lap("exact")
-        pipeline.run_part_stage(run, building.header_stage(run))
+        pipeline.run_part_stage(run, decide.header_stage(run))
         lap("header")
-        building.run_license(run)
+        decide.run_license(run)
         lap("license")
-        pipeline.run_part_stage(run, building.language_stage(run))
+        pipeline.run_part_stage(run, decide.language_stage(run))
         lap("language")
         joined = fold(run.build, config, run.parts())
         lap("fold")
-        building.write_report(run, joined)
+        building.write_report(run, joined, {})
         lap("report")
         release(run, joined)
         lap("release")

@@ -1,298 +1,70 @@
-"""`fairstack data build`: every step of a build in order, each skipped when it is done.
-
-This module only connects: which files a stage reads, which function decides, what is written. The rules are in
-stages/, licenses/ and languages/; how steps are resumed is in pipeline.py.
-"""
+"""`fairstack data build`: every step of a build in order, each skipped when it is done; releases and reports of a build."""
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import functools
 import os
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
 from stack_data import memory, storage
 from stack_data.config import BuildConfig
 from stack_data.config_file import load_resolved
-from stack_data.errors import ConfigError, InputError
+from stack_data.decide import decide_all, loading_tables, own_curations
+from stack_data.errors import ConfigError, InputError, StaleBuildError
 from stack_data.fold import Fold, fold
-from stack_data.layout import Build, part_name
-from stack_data.licenses import curations as curation_files
-from stack_data.licenses.policy import Policy, policy_of
-from stack_data.licenses.texts import find_texts
+from stack_data.layout import Build
+from stack_data.licenses import expressions
+from stack_data.licenses.policy import policy_of
 from stack_data.lock import read as read_lock
-from stack_data.manifest import PLAN_KEY, Output, Plan
+from stack_data.manifest import read as read_manifest
 from stack_data.pipeline import (
     STEPS,
-    PartStage,
     Run,
-    count_reasons,
     fetch,
-    finish_stage,
-    is_done,
-    known_hashes,
-    run_part_stage,
     start,
 )
 from stack_data.progress import Progress, Silent
-from stack_data.records import HEADER_DECISIONS, LANGUAGE_DECISIONS
 from stack_data.release.release import release
 from stack_data.report.facts import report_facts
 from stack_data.report.page import report_page
 from stack_data.report.text import report_text
-from stack_data.sources import kinds
+from stack_data.sources import git_history, kinds
 from stack_data.sources.source import SourceContext
-from stack_data.stages import exact, header, language, license
-from stack_data.tables import LANGUAGE_TABLES, LICENSE_TABLES, tables_version
-from stack_data.text import texts_of
+from stack_data.stages import language
 
 
 def check_config(config: BuildConfig, config_folder: Path) -> None:
     """Refuse configurations that only a stage can judge, before anything is read."""
     policy_of(config.license)
+    for source in config.sources:
+        if source.license and expressions.parse(source.license) is None:
+            raise ConfigError(
+                f"source {source.name}: license {source.license!r} is no SPDX expression and no LicenseRef-..."
+            )
     language.check(config.language)
-    _curations(config, config_folder)
-
-
-@contextlib.contextmanager
-def loading_tables(run: Run) -> Iterator[None]:
-    """Load the licence tables, which takes a second, while a first fetch waits for disk and network."""
-    if run.build.stage_manifest("header").exists():
-        yield
-        return
-    thread = threading.Thread(target=find_texts, args=("MIT License",), name="tables")
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
-
-
-def decide_all(run: Run) -> None:
-    """Run every deciding stage after the fetch."""
-    run_exact(run)
-    run_part_stage(run, header_stage(run))
-    run_license(run)
-    run_part_stage(run, language_stage(run))
-
-
-def run_exact(run: Run) -> None:
-    """Bring decisions/exact up to date: one pass over all ids."""
-    build, parts = run.build, [part for _, part in run.parts()]
-    hashes = known_hashes(run)
-    inputs = {name: hashes[name] for name in (build.relative(build.files(part)) for part in parts)}
-    plan = Plan(kind="decisions/exact", inputs=inputs, rules={"exact": exact.RULE_VERSION})
-    if is_done(run, "exact", plan):
-        return
-    run.progress.begin("exact", len(parts))
-    ids = [storage.read_parquet(build.files(part), ["content_id"])["content_id"] for part in parts]
-    results = []
-    for part, table in zip(parts, exact.decide(parts, ids), strict=True):
-        path = build.decisions("exact", part)
-        storage.write_parquet(path, table, {PLAN_KEY: plan.digest()})
-        results.append((build.relative(path), Output.of(path, "none"), count_reasons(path)))
-        run.progress.advance(1, 0)
-    finish_stage(run, "exact", plan, results)
-    run.end_step()
-
-
-def header_stage(run: Run) -> PartStage:
-    """Return the stage that reads what contents say about their own licence."""
-    build = run.build
-
-    def decide(_group: str, part: str) -> pa.Table:
-        decided = [
-            header.decide(rows["content_id"], texts_of(rows["content"], rows["encoding"]))
-            for rows in storage.read_row_groups(build.files(part), ["content_id", "content", "encoding"])
-        ]
-        return pa.concat_tables([HEADER_DECISIONS.empty_table(), *decided])
-
-    rules = {"header": header.RULE_VERSION, "license_tables": tables_version(LICENSE_TABLES)}
-    return PartStage("header", rules, {}, lambda _group, part: [build.files(part)], decide)
-
-
-def language_stage(run: Run) -> PartStage:
-    """Return the stage that names languages and vendored, documentation and generated files."""
-    build, config = run.build, run.config.language
-
-    def inputs(group: str, part: str) -> list[Path]:
-        number = int(part.rpartition("-")[2])
-        # Places may show contents that an earlier part of the group holds.
-        return [build.provenance(part), *(build.files(part_name(group, earlier)) for earlier in range(number + 1))]
-
-    def decide(group: str, part: str) -> pa.Table:
-        places = storage.read_parquet(build.provenance(part), ["content_id", "path", "file_part", "file_row"])
-        ids, paths = _chunk(places["content_id"]), _chunk(places["path"])
-        decided, order = [LANGUAGE_DECISIONS.empty_table()], [np.empty(0, np.int64)]
-        for chosen, texts in _texts_of_places(run, group, part, places):
-            picked = pa.array(chosen)
-            decided.append(language.decide(ids.take(picked), paths.take(picked), texts, config))
-            order.append(chosen)
-        return pa.concat_tables(decided).combine_chunks().take(pa.array(np.argsort(np.concatenate(order))))
-
-    rules = {"language": language.RULE_VERSION, "language_tables": tables_version(LANGUAGE_TABLES)}
-    return PartStage("language", rules, config.model_dump(mode="json"), inputs, decide)
-
-
-def _chunk(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
-def _texts_of_places(
-    run: Run, group: str, part: str, places: pa.Table
-) -> Iterator[tuple[npt.NDArray[np.int64], pa.Array]]:
-    """Yield places (rows of a part's provenance) with their texts, null where never read, a row group at a time."""
-    own = int(part.rpartition("-")[2])
-    parts, rows = places["file_part"].to_numpy(), places["file_row"].to_numpy()
-    first = 0
-    for contents in storage.read_row_groups(run.build.files(part), ["content", "encoding"]):
-        chosen = np.flatnonzero((parts == own) & (rows >= first) & (rows < first + contents.num_rows))
-        texts, wanted = texts_of(contents["content"], contents["encoding"]), rows[chosen] - first
-        is_whole = len(wanted) == len(texts) and bool((wanted == np.arange(len(texts))).all())
-        yield chosen, texts if is_whole else texts.take(pa.array(wanted))
-        first += contents.num_rows
-    for number in sorted({int(number) for number in np.unique(parts)} - {-1, own}):
-        # Contents that an earlier part of the group holds.
-        chosen = np.flatnonzero(parts == number)
-        wanted, inverse = np.unique(rows[chosen], return_inverse=True)
-        yield chosen, _take_texts(run, part_name(group, number), wanted).take(pa.array(inverse))
-    unread = np.flatnonzero(parts < 0)
-    yield unread, pa.nulls(len(unread), pa.large_string())
-
-
-def _take_texts(run: Run, part: str, rows: npt.NDArray[np.int64]) -> pa.Array:
-    """Return the texts of some rows of a part, reading its row groups one by one."""
-    taken, first = [], 0
-    for group in storage.read_row_groups(run.build.files(part), ["content", "encoding"]):
-        inside = rows[(rows >= first) & (rows < first + group.num_rows)] - first
-        if len(inside):
-            chosen = group.take(pa.array(inside))
-            taken.append(texts_of(chosen["content"], chosen["encoding"]))
-        first += group.num_rows
-    return pa.concat_arrays(taken)
-
-
-def run_license(run: Run) -> None:
-    """Bring decisions/license up to date, one source group at a time."""
-    build, config = run.build, run.config.license
-    curations = _curations(run.config, run.config_folder)
-    hashes = known_hashes(run)
-    settings = config.model_dump(mode="json", exclude={"curations"}) | {
-        "curations": {key: curation.license for key, curation in sorted(curations.items())}
-    }
-    rules = {
-        "license": license.RULE_VERSION,
-        "header": header.RULE_VERSION,
-        "license_tables": tables_version(LICENSE_TABLES),
-    }
-
-    def inputs(group: str) -> dict[str, str]:
-        paths = [build.repositories(group)]
-        for number in range(run.num_parts(group)):
-            part = part_name(group, number)
-            paths += [build.files(part), build.provenance(part), build.decisions("header", part)]
-        return {name: hashes[name] for name in map(build.relative, paths)}
-
-    groups = [group.name for group in run.lock.groups]
-    merged: dict[str, str] = {}
-    for group in groups:
-        merged |= inputs(group)
-    plan = Plan(kind="decisions/license", inputs=merged, config=settings, rules=rules)
-    if is_done(run, "license", plan):
-        return
-    policy = policy_of(config)
-    run.progress.begin("license", len(groups))
-
-    def one(group: str) -> list[tuple[str, Output, dict[str, int]]]:
-        digest = Plan(kind=plan.kind, inputs=inputs(group), config=settings, rules=rules).digest()
-        names = [part_name(group, number) for number in range(run.num_parts(group))]
-        paths = [build.decisions("license", name) for name in (*names, f"{group}.verdicts", f"{group}.notices")]
-        if any((storage.read_metadata(path) or {}).get(PLAN_KEY) != digest for path in paths):
-            _decide_group(run, group, names, policy, curations, digest)
-        run.progress.advance(1, 0)
-        outputs = [(build.relative(path), Output.of(path, "none"), count_reasons(path)) for path in paths[:-2]]
-        extra: list[tuple[str, Output, dict[str, int]]] = [
-            (build.relative(paths[-2]), Output.of(paths[-2], "none"), {}),
-            (build.relative(paths[-1]), Output.of(paths[-1], "text"), {}),
-        ]
-        return outputs + extra
-
-    results = [result for found in run.each(one, groups) for result in found]
-    finish_stage(run, "license", plan, results)
-    run.end_step()
-
-
-def _decide_group(
-    run: Run, group: str, names: Sequence[str], policy: Policy,
-    curations: Mapping[str, curation_files.Curation], digest: str,
-) -> None:  # fmt: skip
-    build = run.build
-    columns = ["content_id", "file_part", "file_row", "repository", "path", "license"]
-    parts = [storage.read_parquet(build.provenance(name), columns) for name in names]
-    provenance = pa.concat_tables(parts)
-    headers = [storage.read_parquet(build.decisions("header", name), ["evidence"])["evidence"] for name in names]
-    places = license.GroupPlaces(
-        provenance, storage.read_parquet(build.repositories(group)), _headers_of_places(provenance, headers),
-        functools.partial(_read_texts, run, group),
-    )  # fmt: skip
-    verdicts = license.decide(places, policy, curations)
-    metadata = {PLAN_KEY: digest}
-    first = 0
-    for name, part in zip(names, parts, strict=True):
-        index = verdicts.index[first : first + part.num_rows]
-        first += part.num_rows
-        table = license.decisions_of(part, index, verdicts.verdicts)
-        storage.write_parquet(build.decisions("license", name), table, metadata)
-    storage.write_parquet(
-        build.decisions("license", f"{group}.verdicts"), license.verdicts_table(verdicts.verdicts), metadata
-    )
-    storage.write_parquet(build.decisions("license", f"{group}.notices"), verdicts.notices, metadata)
-
-
-def _headers_of_places(provenance: pa.Table, headers: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
-    """Return the header evidence of each place's content: string[N], null without."""
-    if not headers:
-        return pa.chunked_array([pa.nulls(provenance.num_rows, pa.string())])
-    starts = np.cumsum([0, *(len(column) for column in headers)])
-    parts = provenance["file_part"].to_numpy()
-    rows = provenance["file_row"].to_numpy()
-    positions = np.where(parts >= 0, starts[np.maximum(parts, 0)] + rows, -1).astype(np.int64)
-    joined = pa.chunked_array([chunk for column in headers for chunk in column.chunks], pa.string()).combine_chunks()
-    return pa.chunked_array([joined.take(pa.array(positions, mask=positions < 0))])
-
-
-def _read_texts(run: Run, group: str, cells: Sequence[tuple[int, int]]) -> list[str]:
-    """Return the texts of (file part, file row) pairs, each part opened once."""
-    found: dict[tuple[int, int], str] = {}
-    for number in sorted({part for part, _ in cells}):
-        rows = np.unique([row for part, row in cells if part == number])
-        texts = _take_texts(run, part_name(group, number), rows)
-        found |= {(number, int(row)): text for row, text in zip(rows, texts.to_pylist(), strict=True)}
-    return [found[cell] for cell in cells]
-
-
-def _curations(config: BuildConfig, config_folder: Path) -> dict[str, curation_files.Curation]:
-    own = config.license.curations
-    return curation_files.load(config_folder / own if own else None)
+    own_curations(config, config_folder)
 
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """What a build came to. `failures`: source or unit -> why it is missing; `release`: its folder, None when empty."""
+    """What a build came to.
+
+    failures    source or unit -> why it is missing
+    release     folder of the release; None when there is none, for the reason in `unreleased`
+    refused     True when a release of that version exists and would now be another
+    """
 
     folder: Path
     fold: Fold
     failures: dict[str, str]
     release: Path | None
+    unreleased: str = ""
+    refused: bool = False
 
     @property
     def kept_bytes(self) -> int:
@@ -303,6 +75,7 @@ class BuildResult:
         """Return the result as plain JSON values."""
         return {
             "build": str(self.folder), "release": str(self.release) if self.release else None,
+            "unreleased": self.unreleased,
             "entries": self.fold.num_entries, "kept": self.fold.kept.num_rows, "kept_bytes": self.kept_bytes,
             "failures": self.failures,
             "attrition": [
@@ -321,15 +94,46 @@ def build(
     """
     if anew is not None and anew not in STEPS[:-1]:
         raise ConfigError(f"--anew {anew!r} is no step; there are: {', '.join(STEPS[:-1])}")
-    run = _start(config, config_folder, Path(config.run.builds) / config.name, anew, progress)
-    with loading_tables(run):
-        failures = fetch(run, kinds.read)
-    decide_all(run)
-    joined = fold(run.build, config, run.parts())
-    write_report(run, joined)
-    released = release(run, joined) if joined.kept.num_rows else None
-    run.progress.close()
-    return BuildResult(run.build.folder, joined, failures, released)
+    folder = Path(config.run.builds) / config.name
+    with storage.locked(folder):
+        run = _start(config, config_folder, folder, anew, progress)
+        _check_author_key(run)
+        with loading_tables(run):
+            failures = fetch(run, kinds.read)
+        decide_all(run)
+        joined = fold(run.build, config, run.parts())
+        write_report(run, joined, failures)
+        result = _released(run, joined, failures)
+        run.progress.close()
+    return result
+
+
+def _check_author_key(run: Run) -> None:
+    """Refuse a run whose author key is not the one the build's authors were hashed with; ConfigError names both."""
+    key = os.environ.get("FAIRSTACK_AUTHOR_KEY", "")
+    present = git_history.key_id(key) if key else ""
+    for group in run.lock.groups:
+        if group.kind == "git" and run.build.group_manifest(group.name).exists():
+            used = storage.read_parquet(run.build.repositories(group.name), ["key_id"])["key_id"].unique().to_pylist()
+            if any(one and one != present for one in used):
+                state = f"is that of {present}" if present else "is not set"
+                raise ConfigError(
+                    f"this build's authors are hashed with the key {max(used)}, and FAIRSTACK_AUTHOR_KEY {state}; set the same "
+                    "key, or start anew with: --anew fetch"
+                )
+
+
+def _released(run: Run, joined: Fold, failures: dict[str, str]) -> BuildResult:
+    """Release a build that is complete. What is missing now may come with the next run, and a release never changes."""
+    folder = run.build.folder
+    if failures:
+        return BuildResult(folder, joined, failures, None, "none while sources are missing")
+    if not joined.kept.num_rows:
+        return BuildResult(folder, joined, failures, None, "none, because nothing was kept")
+    try:
+        return BuildResult(folder, joined, failures, release(run, joined))
+    except StaleBuildError as error:
+        return BuildResult(folder, joined, failures, None, f"none: {error}", refused=True)
 
 
 def _start(config: BuildConfig, config_folder: Path, folder: Path, anew: str | None, progress: Progress | None) -> Run:
@@ -356,24 +160,34 @@ def _reopen(folder: Path, overrides: Sequence[str] = (), progress: Progress | No
 
 def release_of(folder: Path, overrides: Sequence[str], progress: Progress | None = None) -> tuple[Path, int]:
     """Make a release of a finished build; return its folder and number of files."""
-    run = _reopen(folder, overrides, progress)
-    joined = fold(run.build, run.config, run.parts())
-    made = release(run, joined)
-    run.progress.close()
-    return made, joined.kept.num_rows
+    other = [one for one in overrides if not one.startswith("release.")]
+    if other:
+        raise ConfigError(
+            f"--set {other[0]!r}: a release is made of what its build decided, so only release.* can be set here; to decide "
+            "otherwise, change the configuration and run: fairstack data build CONFIG"
+        )
+    with storage.locked(Build.open(folder).folder):
+        run = _reopen(folder, overrides, progress)
+        joined = fold(run.build, run.config, run.parts())
+        made = release(run, joined)
+        run.progress.close()
+    return made, int(read_manifest(made / "manifest.json").counts["files"])
 
 
 def report_of(folder: Path) -> tuple[str, Path, Fold]:
     """Write the report of a finished build anew; return its text, the page and the fold."""
     run = _reopen(folder)
     joined = fold(run.build, run.config, run.parts())
-    text, page = write_report(run, joined)
+    failures = dict(run.lock.failures)
+    for group in run.lock.groups:
+        failures |= read_manifest(run.build.group_manifest(group.name)).counts["failures"]
+    text, page = write_report(run, joined, failures)
     return text, page, joined
 
 
-def write_report(run: Run, joined: Fold) -> tuple[str, Path]:
-    """Write report.txt and report.html; return the text and the page's path."""
-    facts = report_facts(run.build, joined, [group.name for group in run.lock.groups])
+def write_report(run: Run, joined: Fold, failures: Mapping[str, str]) -> tuple[str, Path]:
+    """Write report.txt and report.html; return the text and the page's path. `failures`: unit -> why it is missing."""
+    facts = report_facts(run.build, joined, [group.name for group in run.lock.groups], failures)
     text, page = report_text(facts), run.build.folder / "report.html"
     storage.write_text(run.build.folder / "report.txt", text + "\n")
     storage.write_text(page, report_page(facts))

@@ -10,11 +10,13 @@ import argparse
 import json
 import logging
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from stack_data.compiled import ensure_cache
 from stack_data.errors import FairStackError
 
 
@@ -26,19 +28,25 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str]) -> int:
     """Run `fairstack data ...`."""
     parsed = _parser().parse_args(list(arguments))
+    ensure_cache()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
         return int(parsed.run(parsed))
-    except FairStackError as error:
-        sys.stderr.write(f"fairstack: {error}\n")
-        return error.exit_code
-    except KeyboardInterrupt:
-        sys.stderr.write("\nfairstack: stopped; run the same command again to go on\n")
-        return 130
     except BrokenPipeError:
         # The reader of our output went away; that is its choice.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except FairStackError as error:
+        sys.stderr.write(_plain(f"fairstack: {error}\n"))
+        return error.exit_code
+    except OSError as error:
+        # What no stage foresaw: a full or read-only disk, a file that may not be read.
+        where = f": {error.filename}" if error.filename else ""
+        sys.stderr.write(_plain(f"fairstack: {error.strerror or error}{where}; what was built before stays valid\n"))
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\nfairstack: stopped; run the same command again to go on\n")
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,8 +93,16 @@ def _verb(verbs: Any, name: str, run: Any, purpose: str) -> argparse.ArgumentPar
 
 
 def _out(text: str) -> None:
-    # Paths may hold bytes that are no UTF-8; they are shown escaped rather than failing.
-    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+    sys.stdout.write(_plain(text) + "\n")
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def _plain(text: str) -> str:
+    """Return text that a terminal only shows: names may hold bytes that are no UTF-8, or escape sequences."""
+    readable = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", readable)
 
 
 def _build(arguments: argparse.Namespace) -> int:
@@ -97,19 +113,25 @@ def _build(arguments: argparse.Namespace) -> int:
     config = load(arguments.config, arguments.set)
     result = build(config, arguments.config.resolve().parent, arguments.anew, _progress(arguments))
     if arguments.json:
-        _out(json.dumps(result.to_json(), ensure_ascii=False))
+        _out(json.dumps(result.to_json()))
     else:
         _out(attrition_table(result.fold))
         _out("")
         for key, reason in sorted(result.failures.items()):
             _out(f"missing: {key}: {reason}")
         if result.failures:
-            _out(f"{len(result.failures)} of the sources could not be read; the same command tries them again.")
-        _out(f"release: {result.release or 'none, because nothing was kept'}")
+            _out(
+                f"{len(result.failures)} could not be read; the same command tries again. To release without: {_without(result)}"
+            )
+        _out(f"release: {result.release or result.unreleased}")
         _out(
             f"build: kept {result.fold.kept.num_rows:,} of {result.fold.num_entries:,} files, {human_bytes(result.kept_bytes)}"
         )
-    return 1 if result.failures else 0
+    return 1 if result.failures or result.refused else 0
+
+
+def _without(result: Any) -> str:
+    return f"fairstack data release {result.folder}"
 
 
 def _progress(arguments: argparse.Namespace) -> Any:
@@ -151,9 +173,10 @@ def _report(arguments: argparse.Namespace) -> int:
 def _why(arguments: argparse.Namespace) -> int:
     from stack_data.why import explain, why
 
-    found = why(arguments.build, arguments.id)
+    # As everywhere, bytes of a name that are no UTF-8 are known by their escaped form.
+    found = why(arguments.build, os.fsencode(arguments.id).decode("utf-8", "backslashreplace"))
     for one in found:
-        _out(json.dumps(one, ensure_ascii=False) if arguments.json else explain(one))
+        _out(json.dumps(one) if arguments.json else explain(one))
     return 0
 
 
@@ -174,14 +197,24 @@ def _verify(arguments: argparse.Namespace) -> int:
 def _license(arguments: argparse.Namespace) -> int:
     from stack_data.inspect import licenses_of_paths
 
-    for found in licenses_of_paths(arguments.paths):
-        _out(json.dumps(found, ensure_ascii=False))
-    return 0
+    return _inspect(licenses_of_paths, arguments.paths)
 
 
 def _language(arguments: argparse.Namespace) -> int:
     from stack_data.inspect import languages_of_paths
 
-    for found in languages_of_paths(arguments.paths):
-        _out(json.dumps(found, ensure_ascii=False))
-    return 0
+    return _inspect(languages_of_paths, arguments.paths)
+
+
+def _inspect(look: Callable[[Sequence[str]], Iterator[dict[str, Any]]], paths: Sequence[str]) -> int:
+    """Print what is found at each path; one that cannot be read is told and costs the others nothing."""
+    failed = 0
+    for path in paths:
+        try:
+            for found in look([path]):
+                _out(json.dumps(found))
+        except FairStackError as error:
+            sys.stdout.flush()
+            sys.stderr.write(_plain(f"fairstack: {error}\n"))
+            failed = 1
+    return failed

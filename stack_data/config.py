@@ -299,7 +299,8 @@ class BuildConfig(Model):
             for repository in source.repositories
             if repository.audience
         }
-        if self.release.audience not in audiences | {"public"}:
+        in_tables = any(isinstance(source, GitConfig) and source.table for source in self.sources)
+        if self.release.audience not in audiences | {"public"} and not in_tables:
             raise ValueError(f"release.audience {self.release.audience!r} is no source's audience: {sorted(audiences)}")
         return self
 

@@ -28,23 +28,23 @@ from stack_data.text import decode, encoding_of
 MAX_BYTES = 10 * 1024 * 1024
 
 
-def read_text(path: Path) -> str | None:
-    """Return a file's text, or None when it has none."""
+def read_text(path: Path) -> str | Reason:
+    """Return a file's text, or why it has none; InputError when it cannot be read."""
     try:
         if path.stat().st_size > MAX_BYTES:
-            return None
+            return Reason.TOO_LARGE
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
     encoding = encoding_of(content)
-    return None if isinstance(encoding, Reason) else decode(content, encoding)
+    return encoding if isinstance(encoding, Reason) else decode(content, encoding)
 
 
 def languages_of_paths(paths: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yield {"path", "language"} for each file, folders walked."""
     for shown, path in _files(paths):
         text = read_text(path)
-        yield {"path": shown, "language": None if text is None else detect_language(shown, text)}
+        yield {"path": shown, "language": None if isinstance(text, Reason) else detect_language(shown, text)}
 
 
 def _files(paths: Sequence[str]) -> Iterator[tuple[str, Path]]:
@@ -70,7 +70,7 @@ def licenses_of_paths(paths: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 def _answer(path: str, verdict: Verdict) -> dict[str, Any]:
     answer: dict[str, Any] = {
-        "path": path, "license": verdict.expression, "permissive": verdict.reason is None,
+        "path": path, "license": None if verdict.license_type == "unknown" else verdict.expression, "permissive": verdict.reason is None,
         "evidence": [one.to_json() for one in verdict.evidence],
     }  # fmt: skip
     if verdict.reason:
@@ -79,10 +79,14 @@ def _answer(path: str, verdict: Verdict) -> dict[str, Any]:
     return answer
 
 
+def _unread(path: str, reason: Reason) -> dict[str, Any]:
+    return {"path": path, "license": None, "permissive": False, "evidence": [], "reason": reason.value}
+
+
 def _file(given: str, policy: Policy, known: dict[str, curations.Curation]) -> dict[str, Any]:
     text = read_text(Path(given))
-    if text is None:
-        return {"path": given, "license": None, "permissive": False, "evidence": [], "reason": "binary"}
+    if isinstance(text, Reason):
+        return _unread(given, text)
     kind = kind_of(given)
     if kind:
         evidence = evidence_of(given, text, kind, known)
@@ -103,14 +107,14 @@ def _folder(given: str, policy: Policy, known: dict[str, curations.Curation]) ->
     levels: dict[str, list[Evidence]] = defaultdict(list)
     for path, text in texts.items():
         kind = kind_of(path)
-        if kind and text is not None:
+        if kind and isinstance(text, str):
             levels[folder_of(path)] += evidence_of(path, text, kind, known)
     tree = Tree(levels)
     for path, text in texts.items():
         shown = f"{given.rstrip('/')}/{path}"
-        if text is None:
-            yield {"path": shown, "license": None, "permissive": False, "evidence": [], "reason": "binary"}
+        if isinstance(text, Reason):
+            yield _unread(shown, text)
         else:
             joined = tree.joined(path.rpartition("/")[0])
-            header = () if kind_of(path) in ("license", "notice") else evidence_in(text)
+            header = () if kind_of(path) in ("license", "notice", "page") else evidence_in(text)
             yield _answer(shown, verdict_of(joined, header, tree.scoped_for(path), None, policy))

@@ -68,7 +68,10 @@ def resolve(build: Build, config: BuildConfig, resolver: Resolver, today: str) -
 def read(build: Build) -> Lock:
     """Return the lock of a build as it stands."""
     value = _read(build)
-    return Lock(value["date"], tuple(_groups(value["sources"])), {})
+    unresolved = [source["name"] for source in value["sources"] if not source["units"]]
+    return Lock(
+        value["date"], tuple(_groups(value["sources"])), dict.fromkeys(unresolved, "nothing of it could be resolved")
+    )
 
 
 def _read(build: Build) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Reason(Enum):
     UNREADABLE = (
         "unreadable",
         "fetch",
-        "The entry could not be read: permissions, a damaged object, a bad checksum.",
+        "The entry could not be read: permissions, or it changed while it was read.",
     )
     OVER_CAP = (
         "over_cap",
@@ -51,8 +51,17 @@ class Reason(Enum):
         "An archive member's path is absolute or leaves the archive's tree.",
     )
     ARCHIVE_BOMB = ("archive_bomb", "fetch", "An archive member expands beyond limits.max_compression_ratio.")
+    REPEATED_PATH = (
+        "repeated_path",
+        "fetch",
+        "An earlier member of the archive has the same path; the first one counts.",
+    )
     ENCRYPTED = ("encrypted", "fetch", "An archive member is encrypted.")
-    CONTENT_MISSING = ("content_missing", "fetch", "The source names the content but does not have it.")
+    CONTENT_MISSING = (
+        "content_missing",
+        "fetch",
+        "The source names the content but does not have it, or has it damaged.",
+    )
 
     EXACT_DUPLICATE = (
         "exact_duplicate",

@@ -27,6 +27,8 @@ from stack_data.errors import InputError, StorageError
 WRITER = f"pyarrow {pa.__version__} zstd"
 
 ROW_GROUP_ROWS = 1000
+LOCK_NAME = ".lock"
+"""A file in a build's folder that is held while something writes there; it stays, empty."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -52,6 +54,27 @@ def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder alone while the block runs; InputError when another process holds it. A killed holder lets go."""
+    import fcntl
+
+    make_folder(folder)
+    path = folder / LOCK_NAME
+    try:
+        handle = path.open("ab")
+    except OSError as error:
+        raise refused(path, error) from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"{folder} is being built by another process; wait for it, or build under another name"
+            ) from None
+        yield
 
 
 def refused(path: Path, error: OSError) -> StorageError:

@@ -16,7 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from stack_data import manifest, storage
-from stack_data.errors import InputError
+from stack_data.config_file import load_resolved
+from stack_data.errors import FairStackError, InputError
 from stack_data.identity import content_id
 from stack_data.layout import Build
 from stack_data.lock import read as read_lock
@@ -48,6 +49,10 @@ def verify(folder: Path) -> Verification:
 def _verify_build(build: Build, result: Verification) -> None:
     paths = [build.group_manifest(group.name) for group in read_lock(build).groups]
     paths += sorted((build.folder / "decisions").glob("*/manifest.json"))
+    try:
+        load_resolved(build.config)
+    except FairStackError as error:
+        result.problems.append(str(error))
     for path in paths:
         try:
             listed = manifest.read(path)

@@ -131,7 +131,7 @@ def _place_lines(place: dict[str, Any]) -> Iterator[str]:
     state = decided.get("reason") or "permissive"
     yield f"license: {decided.get('expression') or 'none'} ({state}{': ' + decided['detail'] if decided.get('detail') else ''})"
     for one in place["evidence"]:
-        where = one.get("path") or "the file itself"
+        where = one.get("path") or ("the sources" if one["method"] == "declared" else "the file itself")
         yield f"  {one['method']} {one.get('expression') or 'unknown'} in {where}" + (
             f": {one['detail']}" if one.get("detail") else ""
         )

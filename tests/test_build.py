@@ -17,9 +17,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from stack_data import storage
 from stack_data.build import BuildResult, build
 from stack_data.config_file import load
-from stack_data.errors import ConfigError, StaleBuildError
+from stack_data.errors import ConfigError, InputError, StaleBuildError
 from stack_data.reasons import Reason
 from stack_data.verify import verify
 from stack_data.why import explain, why
@@ -161,7 +162,7 @@ def test_a_build_killed_at_any_moment_goes_on_to_the_same_bytes(tmp_path: Path, 
     subprocess.run(words, cwd=root, check=True, capture_output=True)
     assert identity(tmp_path / "small/releases/1.0.0") == identity(built.release)
     assert verify(tmp_path / "small").problems == []
-    assert not list((tmp_path / "small").rglob(".*"))
+    assert [path.name for path in (tmp_path / "small").rglob(".*")] == [".lock"]
 
 
 def test_a_failing_source_is_recorded_and_filled_later_without_renumbering(tmp_path: Path, built: BuildResult) -> None:
@@ -175,9 +176,11 @@ def test_a_failing_source_is_recorded_and_filled_later_without_renumbering(tmp_p
         hidden.rename(root / "copyleft")
     assert done.returncode == 1
     assert "missing: copyleft" in done.stdout
-    assert "tries them again" in done.stdout
+    assert "tries again" in done.stdout
+    assert "release: none while sources are missing" in done.stdout
+    assert "copyleft" in (tmp_path / "small/report.txt").read_text()
+    assert "copyleft" in (tmp_path / "small/report.html").read_text()
     kept = {path.name: path.read_bytes() for path in (tmp_path / "small/files").glob("*.parquet")}
-    shutil.rmtree(tmp_path / "small/releases")
     done = fairstack("data", "build", "small.toml", "--set", f'run.builds="{tmp_path}"', cwd=root)
     assert done.returncode == 0, done.stderr
     assert all((tmp_path / "small/files" / name).read_bytes() == content for name, content in kept.items())
@@ -197,8 +200,72 @@ def test_another_configuration_is_refused_with_the_way_out(tmp_path: Path) -> No
 def test_a_release_never_changes(tmp_path: Path) -> None:
     config = write_config(tmp_path)
     make(config)
-    with pytest.raises(StaleBuildError, match="2.0.0"):
-        make(config, release__seed="5")
+    result = make(config, release__seed="5")
+    assert result.refused
+    assert result.release is None
+    assert "release.version=2.0.0" in result.unreleased
+    assert "seed" in result.unreleased
+
+
+def test_a_release_is_made_of_what_was_decided(tmp_path: Path) -> None:
+    folder = make(write_config(tmp_path)).folder
+    done = fairstack("data", "release", folder, "--set", "release.version=2.0.0", "--set", 'license.tiers=["gold"]')
+    assert done.returncode == 1 or done.returncode == 2
+    assert "only release.* can be set" in done.stderr
+    assert not (folder / "releases/2.0.0").exists()
+
+
+def test_a_release_with_a_missing_file_is_not_taken_for_done(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    released_to = make(config).release
+    assert released_to is not None
+    next(released_to.glob("data/*/*.parquet")).unlink()
+    with pytest.raises(InputError, match=r"is missing, so this release is damaged"):
+        make(config)
+
+
+def test_two_builds_in_one_folder_do_not_meet(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    with storage.locked(tmp_path / "build/small"):
+        done = fairstack("data", "build", config, "--set", f'run.builds="{tmp_path}/build"')
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("wait for it, or build under another name")
+    assert make(config).release is not None
+
+
+def test_the_key_of_the_authors_may_not_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "authors.toml"
+    (tmp_path / "repo").mkdir()
+    git_words = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org"]
+    (tmp_path / "repo" / "LICENSE").write_text(MIT)
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "m"]):
+        subprocess.run([*git_words, *words], cwd=tmp_path / "repo", check=True)
+    config.write_text(
+        'name = "authors"\n[[source]]\nname = "g"\nkind = "git"\nrepositories = [{url = "repo"}]\n[release]\ntitle = "x"\n'
+    )
+    monkeypatch.setenv("FAIRSTACK_AUTHOR_KEY", "one")
+    make(config)
+    monkeypatch.setenv("FAIRSTACK_AUTHOR_KEY", "two")
+    with pytest.raises(ConfigError, match="FAIRSTACK_AUTHOR_KEY"):
+        make(config)
+    monkeypatch.delenv("FAIRSTACK_AUTHOR_KEY")
+    with pytest.raises(ConfigError, match="is not set"):
+        make(config)
+
+
+def test_a_stated_licence_must_be_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'MITT' is no SPDX expression"):
+        config = write_config(tmp_path)
+        config.write_text(config.read_text().replace('kind = "directory"', 'kind = "directory"\nlicense = "MITT"', 1))
+        make(config)
+
+
+def test_a_licence_stated_without_its_text_gets_the_lists(built: BuildResult) -> None:
+    """The folder `other` states Apache-2.0 in its manifest and has no licence file."""
+    assert built.release is not None
+    notice = (built.release / "NOTICE/directory/-/other/NOTICE.txt").read_text()
+    assert "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION" in notice
+    assert "without its text" in notice
 
 
 def test_a_changed_folder_is_refused_until_locked_anew(tmp_path: Path) -> None:
@@ -251,7 +318,7 @@ def test_a_build_whose_only_source_cannot_be_read_says_so_and_can_be_filled(tmp_
     done = fairstack(*words)
     assert done.returncode == 1
     assert "missing: later: " in done.stdout
-    assert "release: none, because nothing was kept" in done.stdout
+    assert "release: none while sources are missing" in done.stdout
     (tmp_path / "later").mkdir()
     (tmp_path / "later" / "LICENSE").write_text(MIT)
     (tmp_path / "later" / "a.py").write_text("print(1)\n")

@@ -120,8 +120,9 @@ def _body(facts: Facts) -> list[str]:
         "and manifests up its tree. Licence texts are compared word by word with SPDX's templates; an altered text is "
         "unknown, and unknown is out. `notices/` and `NOTICE/` hold the licence texts and copyright lines of what is here.",
         "", *_table("Licence", facts.licenses), "", "## Splits", "", *_splits(facts), "", "## What was left out", "",
-        "```", attrition_table(facts.fold), "```", "",
-        "`ledger/` lists every dropped content by `content_id` with stage and reason.", "",
+        "```", attrition_table(facts.fold), "```", "", *_elsewhere(facts),
+        "`ledger/` lists by `content_id`, with stage and reason, every content that was read as text and then dropped. Entries "
+        "that were not (binary, too large, empty, links) and exact duplicates of what is kept are counted above.", "",
         "## Fields", "", *_fields(), "", "## Your code, and leaving", "", _contact(release.contact), "",
         "## Limits", "",
         "Licences are read, not judged by a lawyer; a repository that states a licence it had no right to state is not "
@@ -131,6 +132,17 @@ def _body(facts: Facts) -> list[str]:
         "`fairstack data verify PATH` rehashes every file against `manifest.json`, decodes every row and recomputes every "
         "`content_id` and `text_sha256` that can be recomputed from the text.",
     ]  # fmt: skip
+
+
+def _elsewhere(facts: Facts) -> list[str]:
+    """Say how many kept files this release does not show, because they are another audience's."""
+    others = facts.fold.kept.num_rows - facts.num_files
+    audience = facts.config.release.audience
+    return (
+        [f"Of the kept files {others:,} are not for the audience `{audience}` and not in this release.", ""]
+        if others
+        else []
+    )
 
 
 def _table(title: str, counts: tuple[Count, ...]) -> list[str]:

@@ -7,9 +7,10 @@ displayed places only.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ import pyarrow as pa
 
 from stack_data import storage
 from stack_data.layout import Build
+from stack_data.licenses import expressions
+from stack_data.licenses.templates import plain
 from stack_data.release.tables import NOTICE_TEXTS
+from stack_data.tables import load_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +72,31 @@ def notice_path(repository: Mapping[str, Any]) -> Path:
     return Path(*(safe_name(repository[key]) for key in ("host", "owner", "repo"))) / "NOTICE.txt"
 
 
-def notice_file(repository: Mapping[str, Any], texts: Iterable[NoticeText], copyrights: Iterable[str]) -> str:
-    """Return the notice to ship for one repository."""
+def standard_texts(ids: Iterable[str], texts: Sequence[NoticeText]) -> list[tuple[str, str]]:
+    """Return (id, the SPDX list's text) of those licences whose text is in none of a repository's licence files."""
+    present = {one for text in texts if text.expression for one in expressions.ids(text.expression)}
+    missing = sorted({one.split(" WITH ")[0] for one in ids} - {one.split(" WITH ")[0] for one in present})
+    listed = _listed_texts() if missing else {}
+    return [(one, listed[one]) for one in missing if one in listed]
+
+
+@functools.cache
+def _listed_texts() -> dict[str, str]:
+    return {entry["id"]: plain(entry["template"]) for entry in load_table("spdx_licenses")["licenses"]}
+
+
+def notice_file(
+    repository: Mapping[str, Any], texts: Iterable[NoticeText], copyrights: Iterable[str],
+    standard: Iterable[tuple[str, str]] = (),
+) -> str:  # fmt: skip
+    """Return the notice to ship for one repository. `standard`: texts of licences that it states without their text."""
     name = "/".join(repository[key] for key in ("host", "owner", "repo"))
     parts = [f"Notices for the files of {name} in this release.\n"]
     for text in texts:
         parts.append(f"{'=' * 80}\n{text.path}\n{'=' * 80}\n\n{text.text.rstrip()}\n")
+    for name, listed in standard:
+        title = f"{name}, as the SPDX list has it; the repository states this licence without its text"
+        parts.append(f"{'=' * 80}\n{title}\n{'=' * 80}\n\n{listed.strip()}\n")
     lines = sorted(set(copyrights))
     if lines:
         parts.append(f"{'=' * 80}\nCopyright lines of the files\n{'=' * 80}\n\n" + "\n".join(lines) + "\n")

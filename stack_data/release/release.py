@@ -8,6 +8,7 @@ its start and comes out with the same bytes; a finished one is skipped, or refus
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,7 @@ import pyarrow.compute as pc
 from stack_data import manifest, storage
 from stack_data.errors import InputError, StaleBuildError
 from stack_data.fold import Fold
+from stack_data.licenses import expressions
 from stack_data.manifest import Manifest, Output, Plan
 from stack_data.pipeline import STEPS, Run
 from stack_data.release import card, croissant, notices
@@ -80,8 +82,9 @@ def release(run: Run, fold: Fold) -> Path:
     old = manifest.read_if_present(folder / "manifest.json")
     if old is not None:
         if dict(old.plan) == plan.to_json():
+            _check_sizes(folder, old)
             return folder
-        found = manifest.differences(old.plan, plan.to_json())
+        found = list(dict.fromkeys(map(_in_words, manifest.differences(old.plan, plan.to_json()))))
         raise StaleBuildError(
             f"release {run.config.release.version} exists and would now differ ({'; '.join(found[:2])}); a release never "
             f"changes: name another version, e.g. --set release.version={_next(run.config.release.version)}"
@@ -89,10 +92,35 @@ def release(run: Run, fold: Fold) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     rows = select(run.build, fold, run.config.release.audience, [group.name for group in run.lock.groups])
     if rows.kept.num_rows == 0:
-        raise InputError(f"nothing to release: no file is kept for audience {run.config.release.audience!r}")
+        known = sorted({one["audience"] for one in rows.repositories})
+        raise InputError(
+            f"nothing to release: no file is kept for audience {run.config.release.audience!r}; this build has {', '.join(known)}"
+        )
     assignment = assign(rows.kept, rows.place_content, rows.place_repository, rows.keys(), run.config.release)
     _Writer(run, fold, rows, assignment, folder).write(plan)
     return folder
+
+
+def _check_sizes(folder: Path, made: Manifest) -> None:
+    """Raise InputError when a file of a release is missing or of another size; `verify` reads every byte."""
+    for name, output in made.outputs.items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != output.num_bytes:
+            state = "changed" if path.is_file() else "missing"
+            raise InputError(f"{path} is {state}, so this release is damaged; delete {folder} and make it again")
+
+
+def _in_words(difference: str) -> str:
+    """Return a difference of plans as what it means: which step decided otherwise, which source has other files."""
+    step = re.match(r"(?:inputs\.)?decisions/(\w+)/manifest\.json changed", difference)
+    source = re.match(r"(?:inputs\.)?files/(.+?)(?:-\d+)?\.manifest\.json(?: changed|: )", difference)
+    return (
+        f"the {step[1]} step decided otherwise"
+        if step
+        else f"source {source[1]} has other files"
+        if source
+        else difference
+    )
 
 
 def _next(version: str) -> str:
@@ -261,13 +289,14 @@ class _Writer:
             for one in self.notice_texts.get((group, verdict), ()):
                 by_repository[repository].setdefault(one.sha256, one)
         lines = self._copyrights_by_repository()
+        stated = self._ids_by_repository()
         for repository in sorted({row for _, _, row in triples}):
             facts = self.rows.repositories[repository]
             name = Path("NOTICE") / notices.notice_path(facts)
             own = sorted(by_repository[repository].values(), key=lambda one: (one.path, one.sha256))
-            storage.write_text(
-                self.folder / name, notices.notice_file(facts, own, lines.get(repository, ())), durable=False
-            )
+            standard = notices.standard_texts(stated[repository], own)
+            text = notices.notice_file(facts, own, lines.get(repository, ()), standard)
+            storage.write_text(self.folder / name, text, durable=False)
             self.outputs[name.as_posix()] = Output.of(self.folder / name, "text")
 
     def _copyrights_by_repository(self) -> dict[int, set[str]]:
@@ -279,6 +308,14 @@ class _Writer:
                 for repository, found in zip(repositories.tolist(), table["copyrights"].to_pylist(), strict=True):
                     lines[repository].update(found)
         return lines
+
+    def _ids_by_repository(self) -> dict[int, set[str]]:
+        """Return the licence ids that each repository's displayed files stand under."""
+        found: dict[int, set[str]] = defaultdict(set)
+        pairs = pa.table({"repository": pa.array(self.repository_rows), "expression": self.rows.kept["expression"]})
+        for row in pairs.group_by(["repository", "expression"]).aggregate([]).to_pylist():
+            found[row["repository"]].update(expressions.ids(row["expression"]))
+        return found
 
     def _write_ledger(self) -> None:
         dropped = self.fold.dropped

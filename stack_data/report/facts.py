@@ -6,7 +6,7 @@ kept files only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,10 +54,12 @@ class ReportFacts:
     sizes: tuple[Bar, ...]
     causes: tuple[Bar, ...]
     samples: tuple[Sample, ...]
+    missing: tuple[tuple[str, str], ...] = ()
+    num_repositories: int = 0
 
 
-def report_facts(build: Build, fold: Fold, groups: Sequence[str]) -> ReportFacts:
-    """Collect the facts of a finished build."""
+def report_facts(build: Build, fold: Fold, groups: Sequence[str], failures: Mapping[str, str]) -> ReportFacts:
+    """Collect the facts of a finished build. `failures`: source or unit -> why it is missing."""
     kept = fold.kept
     sizes = kept["num_bytes"]
     named = _names_by_group(build, groups)
@@ -65,7 +67,13 @@ def report_facts(build: Build, fold: Fold, groups: Sequence[str]) -> ReportFacts
     return ReportFacts(
         build.folder.name, fold, bars(kept["language"].cast(pa.string()), sizes), bars(kept["expression"], sizes),
         bars(names, sizes), _size_bars(sizes), _causes(build, fold, named), _samples(build, kept, names),
+        tuple(sorted(failures.items())), _count_repositories(fold),
     )  # fmt: skip
+
+
+def _count_repositories(fold: Fold) -> int:
+    """Return in how many repositories and packages the kept contents lie, all places counted."""
+    return int(fold.places.group_by(["group", "repository"]).aggregate([]).num_rows)
 
 
 def bars(names: pa.Array | pa.ChunkedArray, sizes: pa.ChunkedArray) -> tuple[Bar, ...]:

@@ -39,7 +39,7 @@ def report_page(facts: ReportFacts) -> str:
     kept_bytes = sum(bar.num_bytes for bar in facts.languages)
     body = [
         f"<h1>{escape(facts.name)}</h1>", '<p class="lead">What went into this build, what each step left out and why.</p>',
-        _numbers(facts, kept_bytes), "<section><h2>From what was read to what is kept</h2>",
+        _numbers(facts, kept_bytes), _missing(facts.missing), "<section><h2>From what was read to what is kept</h2>",
         '<p class="note">Bytes left after each reason. The coloured end of a bar is what the reason removed.</p>',
         _waterfall(facts, kept_bytes), "</section>", '<div class="two">',
         _chart("Languages", "By Linguist's names.", facts.languages),
@@ -62,7 +62,7 @@ def _numbers(facts: ReportFacts, kept_bytes: int) -> str:
     cells = [
         (f"{fold.kept.num_rows:,}", "files kept"), (human_bytes(kept_bytes), "of text kept"),
         (f"{fold.num_entries:,}", "entries read"), (f"{len(facts.languages):,}", "languages"),
-        (f"{len(facts.licenses):,}", "licence expressions"), (f"{len(facts.repositories):,}", "repositories"),
+        (f"{len(facts.licenses):,}", "licence expressions"), (f"{facts.num_repositories:,}", "repositories"),
     ]  # fmt: skip
     return (
         '<div class="numbers">'
@@ -71,10 +71,17 @@ def _numbers(facts: ReportFacts, kept_bytes: int) -> str:
     )
 
 
+def _missing(missing: Sequence[tuple[str, str]]) -> str:
+    """Name the sources that could not be read, on top: whatever follows is without them."""
+    rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(reason)}</td></tr>" for name, reason in missing)
+    head = "<tr><th>Source</th><th>Why</th></tr>"
+    return f"<section><h2>Missing: could not be read</h2><table>{head}{rows}</table></section>" if missing else ""
+
+
 def _waterfall(facts: ReportFacts, kept_bytes: int) -> str:
-    """Draw bytes left after each reason. Entries larger than any text dwarf everything, so they are only told."""
-    steps = [one for one in facts.fold.attrition if one.reason not in ("too_large", "binary")]
-    unread = [one for one in facts.fold.attrition if one.reason in ("too_large", "binary")]
+    """Draw bytes left after each reason. What was never read as text dwarfs everything, so it is only told."""
+    steps = [one for one in facts.fold.attrition if one.stage != "fetch"]
+    unread = [one for one in facts.fold.attrition if one.stage == "fetch"]
     left = kept_bytes + sum(one.num_bytes for one in steps)
     total = max(left, 1)
     rows, height = [], 30
@@ -82,11 +89,12 @@ def _waterfall(facts: ReportFacts, kept_bytes: int) -> str:
     for one in steps:
         left -= one.num_bytes
         labels.append((one.reason.replace("_", " "), left, one.num_bytes, BY_VALUE[one.reason].meaning))
+    labels.append(("kept", left, 0, ""))
     for number, (name, remaining, removed, meaning) in enumerate(labels):
         y = number * height
         width, cut = 560 * remaining / total, 560 * removed / total
         title = f"<title>{escape(meaning)}</title>" if meaning else ""
-        told = f"-{human_bytes(removed)}" if number else human_bytes(remaining)
+        told = f"-{human_bytes(removed)}" if 0 < number < len(labels) - 1 else human_bytes(remaining)
         rows.append(
             f'<g>{title}<text x="0" y="{y + 19}">{escape(name)}</text><rect class="wash" x="210" y="{y + 6}" width="560" height="18" rx="3"/>'
             f'<rect class="bar" x="210" y="{y + 6}" width="{width:.1f}" height="18" rx="3"/>'
@@ -96,7 +104,7 @@ def _waterfall(facts: ReportFacts, kept_bytes: int) -> str:
     note = ", ".join(
         f"{one.num_files:,} {one.reason.replace('_', ' ')} ({human_bytes(one.num_bytes)})" for one in unread
     )
-    more = f'<p class="note">Not text, and not drawn: {escape(note)}.</p>' if note else ""
+    more = f'<p class="note">Not read as text, and not drawn: {escape(note)}.</p>' if note else ""
     svg = (
         f'<svg viewBox="0 0 880 {len(labels) * height}" role="img" aria-label="Bytes left after each reason">'
         + "".join(rows)

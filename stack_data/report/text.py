@@ -16,6 +16,8 @@ def report_text(facts: ReportFacts) -> str:
         ("Licence findings that cost most", facts.causes),
     ):  # fmt: skip
         parts += ["", title, *_lines(rows)] if rows else []
+    if facts.missing:
+        parts += ["", "Missing: could not be read", *(f"  {name}: {reason}" for name, reason in facts.missing)]
     return "\n".join(parts)
 
 

@@ -17,7 +17,7 @@ import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -26,7 +26,7 @@ from stack_data.config import ArchiveConfig, LimitsConfig
 from stack_data.errors import SourceError
 from stack_data.reasons import Reason
 from stack_data.sources.downloads import download
-from stack_data.sources.source import Entry, Repository, SourceContext, Unit, UnitReading
+from stack_data.sources.source import Entry, Repository, SourceContext, Unit, UnitReading, distinct_names
 
 SUFFIXES = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar", ".zip", ".whl", ".crate")
 _BROKEN = (
@@ -46,12 +46,26 @@ MIN_RATIO_BYTES = 1 << 20
 
 def resolve(config: ArchiveConfig, context: SourceContext) -> list[Unit]:
     """Return one unit per archive; a missing one is a failed unit."""
-    return [Unit(name, _locked(config, name, context)) for name in config.archives]
+    repositories = distinct_names(config.archives, _repo_name)
+    return [
+        Unit(*one)
+        for one in zip(config.archives, map(_attempt(config, context), config.archives, repositories), strict=True)
+    ]
 
 
-def _locked(config: ArchiveConfig, name: str, context: SourceContext) -> dict[str, object]:
+def _attempt(config: ArchiveConfig, context: SourceContext) -> Callable[[str, str], dict[str, object]]:
+    def locked(name: str, repository: str) -> dict[str, object]:
+        try:
+            return _locked(config, name, repository, context)
+        except OSError as error:
+            return {"failed": f"{name}: {error.strerror or error}"}
+
+    return locked
+
+
+def _locked(config: ArchiveConfig, name: str, repository: str, context: SourceContext) -> dict[str, object]:
     expected = config.sha256.get(name)
-    base: dict[str, object] = {"host": config.host, "owner": config.owner, "repo": _repo_name(name)}
+    base: dict[str, object] = {"host": config.host, "owner": config.owner, "repo": repository}
     if re.match(r"https?://", name):
         # The first download pins a URL without a stated checksum.
         found = download(name, context.cache / "resolve", context, sha256=expected)
@@ -100,8 +114,7 @@ def entries_of_archive(path: Path, limits: LimitsConfig, revision: str = "") -> 
             continue
         name = name.removeprefix(prefix) if reason is None else name
         reason = reason or member.reason
-        if name in seen and reason is None:
-            continue
+        reason = reason or (Reason.REPEATED_PATH if name in seen else None)
         seen.add(name)
         if reason or file is None:
             yield Entry(name, None, member.num_bytes, reason, member.detail, 0, revision)

@@ -13,7 +13,7 @@ import re
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
 
 from stack_data.config import GitConfig, GitRepositoryConfig
@@ -23,7 +23,7 @@ from stack_data.sources import git_history
 from stack_data.sources.forges import RepositoryName, parse_remote
 from stack_data.sources.git_process import check_word, environment, private_repository, run
 from stack_data.sources.git_refs import common_dir, find_git_dir, remote_url, resolve_revision
-from stack_data.sources.source import Author, Entry, Repository, SourceContext, Unit, UnitReading
+from stack_data.sources.source import Author, Entry, Repository, SourceContext, Unit, UnitReading, distinct_names
 from stack_data.sources.tables import read_table
 
 _SYMLINK, _SUBMODULE = "120000", "160000"
@@ -34,14 +34,22 @@ def resolve(config: GitConfig, context: SourceContext) -> list[Unit]:
     wanted = list(config.repositories) + _mirrors(config, context) + _from_table(config, context)
     if not wanted:
         raise SourceError("no repositories, mirrors or table given")
-    units: list[Unit] = []
-    seen: set[str] = set()
-    for one in wanted:
-        key = f"{one.url}@{one.revision}"
-        if key not in seen:
-            seen.add(key)
-            units.append(_unit(key, one, config, context))
-    return units
+    distinct = list({f"{one.url}@{one.revision}": one for one in wanted}.items())
+    units = [_unit(key, one, config, context) for key, one in distinct]
+    return _named_apart(units)
+
+
+def _named_apart(units: list[Unit]) -> list[Unit]:
+    """Repositories known by their folder's name alone are told apart by the folders above where several share it."""
+    local = [unit for unit in units if unit.locked.get("host") == "local" and unit.locked.get("path")]
+    paths = list(dict.fromkeys(str(unit.locked["path"]).removesuffix(".git").rstrip("/") for unit in local))
+    names = dict(zip(paths, distinct_names(paths, lambda path: PurePosixPath(path).name), strict=True))
+    return [
+        Unit(unit.key, {**unit.locked, "repo": names[str(unit.locked["path"]).removesuffix(".git").rstrip("/")]})
+        if unit in local and unit.locked["repo"] == PurePosixPath(str(unit.locked["path"])).name.removesuffix(".git")
+        else unit
+        for unit in units
+    ]
 
 
 def _unit(key: str, wanted: GitRepositoryConfig, config: GitConfig, context: SourceContext) -> Unit:

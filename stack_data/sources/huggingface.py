@@ -94,6 +94,8 @@ def _entries(
     num_files = num_bytes = 0
     for row in rows:
         for file in _files(row, columns):
+            if not num_files:
+                _check_columns(row, file, columns)
             if num_files >= context.limits.max_files or num_bytes >= context.limits.max_unit_bytes:
                 # How many rows a stream still has is not known: one entry stands for all of them.
                 repository = repository_number("-/further-rows", host, numbers, repositories)
@@ -103,6 +105,13 @@ def _entries(
             num_files += 1
             num_bytes += max(entry.num_bytes, 0)
             yield entry
+
+
+def _check_columns(row: Mapping[str, Any], file: Mapping[str, Any], columns: ColumnsConfig) -> None:
+    """Refuse a mapping whose contents cannot be there, instead of calling every content missing."""
+    for name in (columns.content, columns.content_id):
+        if name and name.split(".")[0] not in {*row, *file}:
+            raise SourceError(f"the data set has no column {name!r}; it has: {', '.join(map(str, {**row, **file}))}")
 
 
 def _files(row: dict[str, Any], columns: ColumnsConfig) -> list[dict[str, Any]]:

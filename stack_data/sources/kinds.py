@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+from collections.abc import Iterator
 from types import ModuleType
 
 from stack_data.config import AnySource
-from stack_data.sources.source import SourceContext, Unit, UnitReading
+from stack_data.errors import SourceError
+from stack_data.sources.source import Entry, SourceContext, Unit, UnitReading
 
 KINDS = ("git", "archive", "directory", "environment", "packages", "huggingface", "software_heritage")
 
@@ -18,11 +21,28 @@ def _module(kind: str) -> ModuleType:
 
 def resolve(config: AnySource, context: SourceContext) -> list[Unit]:
     """Return the units of a configured source; SourceError when it cannot be resolved."""
-    units: list[Unit] = _module(config.kind).resolve(config, context)
+    with _as_source_errors():
+        units: list[Unit] = _module(config.kind).resolve(config, context)
     return units
 
 
 def read(kind: str, unit: Unit, context: SourceContext) -> UnitReading:
     """Start reading a unit."""
-    reading: UnitReading = _module(kind).read(unit, context)
-    return reading
+    with _as_source_errors():
+        reading: UnitReading = _module(kind).read(unit, context)
+    return UnitReading(reading.repositories, _guarded(reading.entries))
+
+
+def _guarded(entries: Iterator[Entry]) -> Iterator[Entry]:
+    with _as_source_errors():
+        yield from entries
+
+
+@contextlib.contextmanager
+def _as_source_errors() -> Iterator[None]:
+    """What the system refuses (a file that may not be read, a folder that is gone) costs its unit, not the build."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise SourceError(f"{where}{error.strerror or error}") from error

@@ -44,10 +44,17 @@ def _unit(key: str, resolver: Any, registry: str, name: str) -> Unit:
 def _pypi(registry: str, wanted: str) -> dict[str, Any]:
     name, _, version = wanted.partition("==")
     normal = re.sub(r"[-_.]+", "-", name).lower()
-    path = f"{normal}/{version}/json" if version else f"{normal}/json"
-    answer, url = get_json(f"{registry}/pypi/{path}")
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
+        raise SourceError(f"{wanted!r} is no package name; write name or name==version")
+    answer, url = get_json(f"{registry}/pypi/{normal}/json")
     info = answer["info"]
-    sdists = [file for file in answer["urls"] if file["packagetype"] == "sdist"]
+    # The page of one version is not everywhere; the page of the package lists the files of all of them.
+    files = answer["releases"].get(version) if version and version != info["version"] else answer["urls"]
+    if files is None:
+        raise SourceError(f"{name} has no version {version}")
+    if version and version != info["version"]:
+        info = info | {"version": version}
+    sdists = [file for file in files if file["packagetype"] == "sdist"]
     if not sdists:
         raise SourceError(f"{name} {info['version']} has no source distribution")
     file = min(sdists, key=lambda one: one["filename"])

@@ -13,9 +13,10 @@ try may help). Nothing here decides about texts: decoding, binary and LFS checks
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from stack_data.config import LimitsConfig
@@ -119,3 +120,15 @@ class SourceContext:
     limits: LimitsConfig
     date: str
     secrets: Mapping[str, str] = field(default_factory=dict)
+
+
+def distinct_names(paths: Sequence[str], short: Callable[[str], str]) -> list[str]:
+    """Return a name for each path: the short one, or where several share it, enough folders before the whole base name."""
+    parts = [PurePosixPath(path.split("?")[0].replace("\\", "/")).parts for path in paths]
+    names = [short(path) for path in paths]
+    for depth in range(1, max(map(len, parts), default=0) + 1):
+        clashing = {name for name, count in Counter(names).items() if count > 1}
+        if not clashing:
+            break
+        names = [".".join(part[-depth:]) if name in clashing else name for name, part in zip(names, parts, strict=True)]
+    return names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import tarfile
 import zipfile
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 
 from stack_data.config import LimitsConfig
 from stack_data.errors import SourceError
+from stack_data.reasons import Reason
 from stack_data.sources.archive import entries_of_archive
+from stack_data.sources.source import distinct_names
 from tests.sources.reading import contents, read
 
 MODES = {"tar": "w", "tar.gz": "w:gz", "tar.bz2": "w:bz2", "tar.xz": "w:xz"}
@@ -120,7 +123,22 @@ def test_an_encrypted_member_is_recorded(tmp_path: Path) -> None:
 
 def test_of_two_members_with_one_path_the_first_counts(tmp_path: Path) -> None:
     make_tar(tmp_path / "x.tar.gz", [("a.py", b"first\n"), ("./a.py", b"second\n")])
-    assert [entry.content for entry in read(tmp_path, "archive", archives=["x.tar.gz"])[1]] == [b"first\n"]
+    entries = read(tmp_path, "archive", archives=["x.tar.gz"])[1]
+    assert [(entry.content, entry.reason) for entry in entries] == [(b"first\n", None), (None, Reason.REPEATED_PATH)]
+
+
+def test_archives_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    assert distinct_names(["a/lib.zip", "b/lib.zip", "evil.tar.gz", "evil.zip", "x.zip"], lambda path: path.split("/")[-1].split(".")[0]) == [
+        "a.lib.zip", "b.lib.zip", "evil.tar.gz", "evil.zip", "x"
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root reads everything")
+def test_an_archive_that_may_not_be_read_costs_itself_alone(tmp_path: Path) -> None:
+    make_tar(tmp_path / "x.tar.gz", [("a.py", b"a\n")])
+    (tmp_path / "x.tar.gz").chmod(0)
+    with pytest.raises(SourceError, match="Permission denied"):
+        read(tmp_path, "archive", archives=["x.tar.gz"])
 
 
 def test_caps_become_reasons(tmp_path: Path) -> None:

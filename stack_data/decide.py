@@ -1,0 +1,259 @@
+"""The deciding steps of a build: which files each reads, which function decides, what is written.
+
+Only connects: the rules are in stages/, licenses/ and languages/; how steps are skipped and resumed is in pipeline.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from stack_data import storage
+from stack_data.config import BuildConfig
+from stack_data.layout import part_name
+from stack_data.licenses import curations as curation_files
+from stack_data.licenses.policy import Policy, policy_of
+from stack_data.licenses.texts import find_texts
+from stack_data.manifest import PLAN_KEY, Output, Plan
+from stack_data.pipeline import (
+    PartStage,
+    Run,
+    count_reasons,
+    finish_stage,
+    is_done,
+    known_hashes,
+    run_part_stage,
+)
+from stack_data.records import HEADER_DECISIONS, LANGUAGE_DECISIONS
+from stack_data.stages import exact, header, language, license
+from stack_data.tables import LANGUAGE_TABLES, LICENSE_TABLES, tables_version
+from stack_data.text import texts_of
+
+
+@contextlib.contextmanager
+def loading_tables(run: Run) -> Iterator[None]:
+    """Load the licence tables, which takes a second, while a first fetch waits for disk and network."""
+    if run.build.stage_manifest("header").exists():
+        yield
+        return
+    thread = threading.Thread(target=find_texts, args=("MIT License",), name="tables")
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def decide_all(run: Run) -> None:
+    """Run every deciding stage after the fetch."""
+    run_exact(run)
+    run_part_stage(run, header_stage(run))
+    run_license(run)
+    run_part_stage(run, language_stage(run))
+
+
+def run_exact(run: Run) -> None:
+    """Bring decisions/exact up to date: one pass over all ids."""
+    build, parts = run.build, [part for _, part in run.parts()]
+    hashes = known_hashes(run)
+    inputs = {name: hashes[name] for name in (build.relative(build.files(part)) for part in parts)}
+    plan = Plan(kind="decisions/exact", inputs=inputs, rules={"exact": exact.RULE_VERSION})
+    if is_done(run, "exact", plan):
+        return
+    run.progress.begin("exact", len(parts))
+    ids = [storage.read_parquet(build.files(part), ["content_id"])["content_id"] for part in parts]
+    results = []
+    for part, table in zip(parts, exact.decide(parts, ids), strict=True):
+        path = build.decisions("exact", part)
+        storage.write_parquet(path, table, {PLAN_KEY: plan.digest()})
+        results.append((build.relative(path), Output.of(path, "none"), count_reasons(path)))
+        run.progress.advance(1, 0)
+    finish_stage(run, "exact", plan, results)
+    run.end_step()
+
+
+def header_stage(run: Run) -> PartStage:
+    """Return the stage that reads what contents say about their own licence."""
+    build = run.build
+
+    def decide(_group: str, part: str) -> pa.Table:
+        decided = [
+            header.decide(rows["content_id"], texts_of(rows["content"], rows["encoding"]))
+            for rows in storage.read_row_groups(build.files(part), ["content_id", "content", "encoding"])
+        ]
+        return pa.concat_tables([HEADER_DECISIONS.empty_table(), *decided])
+
+    rules = {"header": header.RULE_VERSION, "license_tables": tables_version(LICENSE_TABLES)}
+    return PartStage("header", rules, {}, lambda _group, part: [build.files(part)], decide)
+
+
+def language_stage(run: Run) -> PartStage:
+    """Return the stage that names languages and vendored, documentation and generated files."""
+    build, config = run.build, run.config.language
+
+    def inputs(group: str, part: str) -> list[Path]:
+        number = int(part.rpartition("-")[2])
+        # Places may show contents that an earlier part of the group holds.
+        return [build.provenance(part), *(build.files(part_name(group, earlier)) for earlier in range(number + 1))]
+
+    def decide(group: str, part: str) -> pa.Table:
+        places = storage.read_parquet(build.provenance(part), ["content_id", "path", "file_part", "file_row"])
+        ids, paths = _chunk(places["content_id"]), _chunk(places["path"])
+        decided, order = [LANGUAGE_DECISIONS.empty_table()], [np.empty(0, np.int64)]
+        for chosen, texts in _texts_of_places(run, group, part, places):
+            picked = pa.array(chosen)
+            decided.append(language.decide(ids.take(picked), paths.take(picked), texts, config))
+            order.append(chosen)
+        return pa.concat_tables(decided).combine_chunks().take(pa.array(np.argsort(np.concatenate(order))))
+
+    rules = {"language": language.RULE_VERSION, "language_tables": tables_version(LANGUAGE_TABLES)}
+    return PartStage("language", rules, config.model_dump(mode="json"), inputs, decide)
+
+
+def _chunk(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _texts_of_places(
+    run: Run, group: str, part: str, places: pa.Table
+) -> Iterator[tuple[npt.NDArray[np.int64], pa.Array]]:
+    """Yield places (rows of a part's provenance) with their texts, null where never read, a row group at a time."""
+    own = int(part.rpartition("-")[2])
+    parts, rows = places["file_part"].to_numpy(), places["file_row"].to_numpy()
+    first = 0
+    for contents in storage.read_row_groups(run.build.files(part), ["content", "encoding"]):
+        chosen = np.flatnonzero((parts == own) & (rows >= first) & (rows < first + contents.num_rows))
+        texts, wanted = texts_of(contents["content"], contents["encoding"]), rows[chosen] - first
+        is_whole = len(wanted) == len(texts) and bool((wanted == np.arange(len(texts))).all())
+        yield chosen, texts if is_whole else texts.take(pa.array(wanted))
+        first += contents.num_rows
+    for number in sorted({int(number) for number in np.unique(parts)} - {-1, own}):
+        # Contents that an earlier part of the group holds.
+        chosen = np.flatnonzero(parts == number)
+        wanted, inverse = np.unique(rows[chosen], return_inverse=True)
+        yield chosen, _take_texts(run, part_name(group, number), wanted).take(pa.array(inverse))
+    unread = np.flatnonzero(parts < 0)
+    yield unread, pa.nulls(len(unread), pa.large_string())
+
+
+def _take_texts(run: Run, part: str, rows: npt.NDArray[np.int64]) -> pa.Array:
+    """Return the texts of some rows of a part, reading its row groups one by one."""
+    taken, first = [], 0
+    for group in storage.read_row_groups(run.build.files(part), ["content", "encoding"]):
+        inside = rows[(rows >= first) & (rows < first + group.num_rows)] - first
+        if len(inside):
+            chosen = group.take(pa.array(inside))
+            taken.append(texts_of(chosen["content"], chosen["encoding"]))
+        first += group.num_rows
+    return pa.concat_arrays(taken)
+
+
+def run_license(run: Run) -> None:
+    """Bring decisions/license up to date, one source group at a time."""
+    build, config = run.build, run.config.license
+    curations = own_curations(run.config, run.config_folder)
+    hashes = known_hashes(run)
+    settings = config.model_dump(mode="json", exclude={"curations"}) | {
+        "curations": {key: curation.license for key, curation in sorted(curations.items())}
+    }
+    rules = {
+        "license": license.RULE_VERSION,
+        "header": header.RULE_VERSION,
+        "license_tables": tables_version(LICENSE_TABLES),
+    }
+
+    def inputs(group: str) -> dict[str, str]:
+        paths = [build.repositories(group)]
+        for number in range(run.num_parts(group)):
+            part = part_name(group, number)
+            paths += [build.files(part), build.provenance(part), build.decisions("header", part)]
+        return {name: hashes[name] for name in map(build.relative, paths)}
+
+    groups = [group.name for group in run.lock.groups]
+    merged: dict[str, str] = {}
+    for group in groups:
+        merged |= inputs(group)
+    plan = Plan(kind="decisions/license", inputs=merged, config=settings, rules=rules)
+    if is_done(run, "license", plan):
+        return
+    policy = policy_of(config)
+    run.progress.begin("license", len(groups))
+
+    def one(group: str) -> list[tuple[str, Output, dict[str, int]]]:
+        digest = Plan(kind=plan.kind, inputs=inputs(group), config=settings, rules=rules).digest()
+        names = [part_name(group, number) for number in range(run.num_parts(group))]
+        paths = [build.decisions("license", name) for name in (*names, f"{group}.verdicts", f"{group}.notices")]
+        if any((storage.read_metadata(path) or {}).get(PLAN_KEY) != digest for path in paths):
+            _decide_group(run, group, names, policy, curations, digest)
+        run.progress.advance(1, 0)
+        outputs = [(build.relative(path), Output.of(path, "none"), count_reasons(path)) for path in paths[:-2]]
+        extra: list[tuple[str, Output, dict[str, int]]] = [
+            (build.relative(paths[-2]), Output.of(paths[-2], "none"), {}),
+            (build.relative(paths[-1]), Output.of(paths[-1], "text"), {}),
+        ]
+        return outputs + extra
+
+    results = [result for found in run.each(one, groups) for result in found]
+    finish_stage(run, "license", plan, results)
+    run.end_step()
+
+
+def _decide_group(
+    run: Run, group: str, names: Sequence[str], policy: Policy,
+    curations: Mapping[str, curation_files.Curation], digest: str,
+) -> None:  # fmt: skip
+    build = run.build
+    columns = ["content_id", "file_part", "file_row", "repository", "path", "license"]
+    parts = [storage.read_parquet(build.provenance(name), columns) for name in names]
+    provenance = pa.concat_tables(parts)
+    headers = [storage.read_parquet(build.decisions("header", name), ["evidence"])["evidence"] for name in names]
+    places = license.GroupPlaces(
+        provenance, storage.read_parquet(build.repositories(group)), _headers_of_places(provenance, headers),
+        functools.partial(_read_texts, run, group),
+    )  # fmt: skip
+    verdicts = license.decide(places, policy, curations)
+    metadata = {PLAN_KEY: digest}
+    first = 0
+    for name, part in zip(names, parts, strict=True):
+        index = verdicts.index[first : first + part.num_rows]
+        first += part.num_rows
+        table = license.decisions_of(part, index, verdicts.verdicts)
+        storage.write_parquet(build.decisions("license", name), table, metadata)
+    storage.write_parquet(
+        build.decisions("license", f"{group}.verdicts"), license.verdicts_table(verdicts.verdicts), metadata
+    )
+    storage.write_parquet(build.decisions("license", f"{group}.notices"), verdicts.notices, metadata)
+
+
+def _headers_of_places(provenance: pa.Table, headers: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
+    """Return the header evidence of each place's content: string[N], null without."""
+    if not headers:
+        return pa.chunked_array([pa.nulls(provenance.num_rows, pa.string())])
+    starts = np.cumsum([0, *(len(column) for column in headers)])
+    parts = provenance["file_part"].to_numpy()
+    rows = provenance["file_row"].to_numpy()
+    positions = np.where(parts >= 0, starts[np.maximum(parts, 0)] + rows, -1).astype(np.int64)
+    joined = pa.chunked_array([chunk for column in headers for chunk in column.chunks], pa.string()).combine_chunks()
+    return pa.chunked_array([joined.take(pa.array(positions, mask=positions < 0))])
+
+
+def _read_texts(run: Run, group: str, cells: Sequence[tuple[int, int]]) -> list[str]:
+    """Return the texts of (file part, file row) pairs, each part opened once."""
+    found: dict[tuple[int, int], str] = {}
+    for number in sorted({part for part, _ in cells}):
+        rows = np.unique([row for part, row in cells if part == number])
+        texts = _take_texts(run, part_name(group, number), rows)
+        found |= {(number, int(row)): text for row, text in zip(rows, texts.to_pylist(), strict=True)}
+    return [found[cell] for cell in cells]
+
+
+def own_curations(config: BuildConfig, config_folder: Path) -> dict[str, curation_files.Curation]:
+    own = config.license.curations
+    return curation_files.load(config_folder / own if own else None)
