@@ -57,18 +57,29 @@ class GitRepositoryConfig(Model):
     revision: str = "HEAD"
     """Branch, tag or commit."""
     host: str | None = None
+    """Host, owner and repo default to those of the remote URL."""
     owner: str | None = None
+    """See host."""
     repo: str | None = None
     """host, owner and repo default to those of the remote URL."""
     owner_id: int | None = None
+    """The owner's number at the host, when known."""
     repo_id: int | None = None
+    """The repository's number at the host, when known."""
     stars: int | None = None
+    """Stars at the host; of equal contents, places with more are displayed."""
     is_fork: bool = False
+    """Forks are displayed last."""
     fork_of: str = ""
+    """host/owner/repo it was forked from."""
     host_time: str = ""
+    """When the host says it was made (UTC, 2020-01-31T12:00:00Z)."""
     aliases: tuple[str, ...] = ()
+    """Other names it had or has, host/owner/repo."""
     license: str | None = None
+    """What the host states as its licence: one more statement at its root."""
     audience: str | None = None
+    """Who may see it; default: the source's."""
 
 
 class GitConfig(SourceConfig):
@@ -76,6 +87,7 @@ class GitConfig(SourceConfig):
 
     kind: Literal["git"]
     repositories: tuple[GitRepositoryConfig, ...] = ()
+    """Tables [[source.repositories]], or a list of inline tables."""
     mirrors: str | None = None
     """A folder in which every repository found, bare or not, is a unit."""
     table: str | None = None
@@ -83,14 +95,23 @@ class GitConfig(SourceConfig):
     authors: bool = True
     """Walk the history for the authors of each file; needs FAIRSTACK_AUTHOR_KEY, else authors stay unknown."""
 
+    @model_validator(mode="after")
+    def _names_something(self) -> GitConfig:
+        if not (self.repositories or self.mirrors or self.table):
+            raise ValueError("a git source needs repositories, mirrors or a table")
+        return self
+
 
 class ArchiveConfig(SourceConfig):
     """Archives: tar.gz, tar.bz2, tar.xz, tar, zip, wheel; paths or URLs."""
 
     kind: Literal["archive"]
     archives: tuple[str, ...]
+    """Paths or URLs."""
     host: str = "archive"
+    """Shown as the host of its repositories."""
     owner: str = "-"
+    """Shown as their owner."""
     sha256: dict[str, str] = {}
     """Expected SHA-256 by archive as listed above."""
 
@@ -100,8 +121,11 @@ class DirectoryConfig(SourceConfig):
 
     kind: Literal["directory"]
     path: str
+    """The folder."""
     host: str = "directory"
+    """Shown as the host of its repository."""
     owner: str = "-"
+    """Shown as its owner."""
     repo: str | None = None
     """Defaults to the folder's name."""
     exclude: tuple[str, ...] = (".git/",)
@@ -115,6 +139,7 @@ class EnvironmentConfig(SourceConfig):
     python: str | None = None
     """The environment's interpreter or folder; default: the one that runs the build."""
     standard_library: bool = True
+    """Read the interpreter's standard library too."""
     distributions: tuple[str, ...] = ()
     """Only these; empty: all."""
     exclude: tuple[str, ...] = ()
@@ -130,6 +155,7 @@ class PackagesConfig(SourceConfig):
     npm: tuple[str, ...] = ()
     """name, @scope/name, name@version."""
     pypi_url: str | None = None
+    """Registry of Python packages; default: the one pip is set up for, else the public one."""
     npm_url: str | None = None
     """Registry addresses; default: those of the public registries, or of pip's and npm's own settings."""
 
@@ -138,15 +164,21 @@ class ColumnsConfig(Model):
     """Which column of a data set holds what. A dotted name reads inside structs; files[] marks a list of files."""
 
     content: str | None = None
+    """The text or bytes; null where contents come from `contents` by content_id."""
     content_id: str | None = None
+    """Identity of the content."""
     path: str = "path"
+    """Path in the repository."""
     repository: str = "repo_name"
     """A column with owner/repo."""
     revision: str | None = None
+    """Commit or snapshot."""
     license: str | None = None
+    """Licence or list of licences stated for the file."""
     license_all_of: bool = True
     """A list of licences is joined by AND (True) or by OR."""
     stars: str | None = None
+    """Stars of the repository."""
     files: str | None = None
     """A list column with one struct per file; the columns above are then looked up in it first."""
 
@@ -158,13 +190,19 @@ class HuggingFaceConfig(SourceConfig):
     path: str
     """Name on the hub, local folder, or a builder such as `parquet` with data_files."""
     config: str | None = None
+    """The data set's configuration."""
     split: str = "train"
+    """The split."""
     revision: str | None = None
+    """Commit, tag or branch of the data set."""
     data_files: tuple[str, ...] = ()
+    """Files to read, where the data set does not say."""
     preset: Literal["the-stack", "the-stack-v2", "stack-v3-train"] | None = None
+    """A known column layout."""
     columns: ColumnsConfig | None = None
     """Overrides the preset."""
     host: str = "github.com"
+    """Host of the repositories that the rows name."""
     contents: str | None = None
     """Where contents are when the rows hold ids only: a bucket layout as for software_heritage."""
 
@@ -178,7 +216,11 @@ class SoftwareHeritageConfig(SourceConfig):
     bucket: str = "s3://softwareheritage/content"
     """s3:// address or a local folder in the same layout."""
     host: str = "github.com"
+    """Host of the repositories that the table names."""
 
+
+KINDS = ("git", "archive", "directory", "environment", "packages", "huggingface", "software_heritage")
+"""What `kind` of a source may be."""
 
 AnySource = Annotated[
     GitConfig
@@ -237,7 +279,9 @@ class ReleaseConfig(Model):
     """How kept files are released."""
 
     version: str = Field("1.0.0", pattern=r"^\d+\.\d+\.\d+$")
+    """MAJOR.MINOR.PATCH; a version is made once and never changes."""
     title: str = "A strictly permissive code corpus"
+    """Title of the card."""
     audience: str = "public"
     """Only places of this audience are emitted."""
     shard_bytes: int = Field(256 * 1024**2, ge=1)
@@ -247,9 +291,11 @@ class ReleaseConfig(Model):
     validation_fraction: float = Field(0.01, ge=0, lt=0.5)
     """Least share of bytes in the validation split (and at least validation_bytes)."""
     validation_bytes: int = Field(2_000_000, ge=0)
+    """Least bytes of the validation split; with fewer there is none."""
     seed: int = 0
     """Seeds shard and split hashes."""
     creator: str = "FairStack"
+    """Who made it; shown in the Croissant file."""
     contact: str = ""
     """Where people ask questions and opt out; shown in the card."""
     url: str = ""
@@ -269,6 +315,7 @@ class BuildConfig(Model):
     """A whole build."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    """Name of the build's folder below run.builds."""
     date: Date | None = None
     """The date stated in outputs; default: the day the sources were locked."""
     sources: tuple[AnySource, ...] = Field(min_length=1, alias="source")

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from stack_data.config import BuildConfig
+from stack_data.config import KINDS, BuildConfig
 from stack_data.errors import ConfigError, InputError
 
 
@@ -27,6 +27,8 @@ def load(path: Path, overrides: Iterable[str] = ()) -> BuildConfig:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"no configuration at {path}") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path} is a folder; name the TOML file in it") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
     for override in overrides:
@@ -76,37 +78,61 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
     errors = [item for item in errors if item["type"] != "too_short"] or errors
     for item in errors[:3]:
         # pydantic puts the union's tag into the location; it is no key of the file.
-        path = [str(step) for step in item["loc"] if step not in _KINDS]
-        where = ".".join(path) or "the file"
-        if item["type"] == "extra_forbidden":
-            hint = difflib.get_close_matches(path[-1], _keys(model), n=1)
-            nearest = f"; did you mean {hint[0]!r}?" if hint else ""
-            complaints.append(f"unknown key {where!r}{nearest}")
-        elif item["type"] == "missing":
-            complaints.append(f"{where!r} is missing")
-        else:
-            complaints.append(f"{where!r}: {item['msg'].removeprefix('Value error, ')} (seen: {item['input']!r:.80})")
+        complaints.append(_complaint(item, [str(step) for step in item["loc"] if step not in KINDS], model))
     more = len(errors) - len(complaints)
     return "; ".join(complaints) + (f"; and {more} more" if more > 0 else "")
 
 
-_KINDS = {"git", "archive", "directory", "environment", "packages", "huggingface", "software_heritage"}
+def _complaint(item: Any, path: list[str], model: type[BaseModel]) -> str:
+    where, kind, seen = ".".join(path), item["type"], item["input"]
+    if kind == "extra_forbidden":
+        return f"unknown key {where!r}{_nearest(where, model)}"
+    if kind == "missing":
+        return f"{where!r} is missing"
+    if kind == "union_tag_not_found":
+        return f"'{where}.kind' is missing; it is one of: {', '.join(KINDS)}"
+    if kind == "union_tag_invalid":
+        return f"'{where}.kind' is {seen.get('kind')!r}; it is one of: {', '.join(KINDS)}"
+    if kind in ("tuple_type", "list_type"):
+        how = "; write each as a table: [[source]]" if where == "source" else ""
+        return f"{where!r} must be a list{how} (seen: {seen!r:.80})"
+    told = _WORDS.get(kind) or item["msg"].removeprefix("Value error, ")
+    return (
+        f"{where!r}: {told} (seen: {seen!r:.80})"
+        if where and not isinstance(seen, dict)
+        else ": ".join(filter(None, (where, told)))
+    )
+
+
+_WORDS = {"string_type": "must be text", "model_type": "must be a table", "bool_type": "must be true or false"}
+
+
+def _nearest(where: str, model: type[BaseModel]) -> str:
+    """Return where the key that was meant stands: the same name elsewhere first, then the name most like it."""
+    keys = _keys(model)
+    name = where.rpartition(".")[2]
+    same = [key for key in keys if key.rpartition(".")[2] == name]
+    hint = same or difflib.get_close_matches(where, keys, n=1) or _like(name, keys)
+    return f"; did you mean {hint[0]!r}?" if hint else ""
+
+
+def _like(name: str, keys: list[str]) -> list[str]:
+    close = difflib.get_close_matches(name, [key.rpartition(".")[2] for key in keys], n=1)
+    return [key for key in keys if close and key.rpartition(".")[2] == close[0]]
 
 
 def _keys(model: type[BaseModel]) -> list[str]:
-    seen: set[type[BaseModel]] = set()
-    keys: list[str] = []
+    """Return every key of a model as a file spells it, dotted; list items without their number."""
+    keys: dict[str, None] = {}
 
-    def visit(annotation: Any) -> None:
+    def visit(annotation: Any, prefix: str) -> None:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            if annotation not in seen:
-                seen.add(annotation)
-                for name, field in annotation.model_fields.items():
-                    keys.append(field.alias or name)
-                    visit(field.annotation)
+            for name, field in annotation.model_fields.items():
+                keys[f"{prefix}{field.alias or name}"] = None
+                visit(field.annotation, f"{prefix}{field.alias or name}.")
             return
         for argument in getattr(annotation, "__args__", ()) + getattr(annotation, "__metadata__", ()):
-            visit(argument)
+            visit(argument, prefix)
 
-    visit(model)
-    return keys
+    visit(model, "")
+    return list(keys)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dev import generate_reasons
+from dev import generate_configuration, generate_reasons
 from stack_data.reasons import Reason
 
 ROOT = Path(__file__).parent.parent
@@ -63,6 +63,12 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_the_page_of_reasons_is_current() -> None:
     assert (ROOT / "docs" / "reasons.md").read_text(encoding="utf-8") == generate_reasons.page()
+
+
+def test_the_page_of_settings_is_current_and_says_what_each_is() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert page == generate_configuration.page()
+    assert not [line for line in page.splitlines() if line.startswith("| `") and line.endswith("|  |")]
 
 
 def test_every_reason_has_a_smallest_example() -> None:

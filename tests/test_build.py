@@ -361,7 +361,7 @@ def test_a_typo_in_the_configuration_names_the_nearest_key(tmp_path: Path) -> No
     config.write_text(config.read_text().replace("row_group_rows", "row_groups_rows"))
     done = fairstack("data", "build", config)
     assert done.returncode == 2
-    assert "did you mean 'row_group_rows'?" in done.stderr
+    assert "did you mean 'release.row_group_rows'?" in done.stderr
     with pytest.raises(ConfigError, match="C-sharp"):
         make(write_config(tmp_path), language__only='["C-sharp"]')
 

@@ -7,11 +7,9 @@ import importlib
 from collections.abc import Iterator
 from types import ModuleType
 
-from stack_data.config import AnySource
+from stack_data.config import KINDS, AnySource
 from stack_data.errors import SourceError
 from stack_data.sources.source import Entry, SourceContext, Unit, UnitReading
-
-KINDS = ("git", "archive", "directory", "environment", "packages", "huggingface", "software_heritage")
 
 
 def _module(kind: str) -> ModuleType:

@@ -1,0 +1,112 @@
+"""Writes docs/configuration.md from stack_data/config.py. Run it after changing a setting: a test compares the two."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from stack_data import config
+
+HEAD = """# Configuration
+
+A build is one TOML file: `fairstack data build corpus.toml`. Unknown keys are refused with the nearest valid one, and the
+resolved values are saved as `config.json` beside the build. `--set release.version=2.0.0` overrides one value. Secrets are
+taken from the environment alone ([sources.md](sources.md)). `configs/demo.toml` is the smallest example.
+
+```toml
+name = "corpus"
+
+[[source]]                  # any number of them; the tables below say what each kind takes
+name = "ours"
+kind = "directory"
+path = "../code"
+license = "LicenseRef-our-code"
+
+[license]
+allow = ["LicenseRef-our-code"]
+
+[release]
+title = "Our code and what is permissive"
+```
+"""
+
+TABLES: tuple[tuple[str, type[BaseModel], str], ...] = (
+    ("The file", config.BuildConfig, "Keys at the top."),
+    ("[[source]]", config.SourceConfig, "What every source may say beside what its kind takes."),
+    ('kind = "git"', config.GitConfig, ""),
+    ("[[source.repositories]]", config.GitRepositoryConfig, "Also the columns of a `table`."),
+    ('kind = "archive"', config.ArchiveConfig, ""),
+    ('kind = "directory"', config.DirectoryConfig, ""),
+    ('kind = "environment"', config.EnvironmentConfig, ""),
+    ('kind = "packages"', config.PackagesConfig, ""),
+    ('kind = "huggingface"', config.HuggingFaceConfig, ""),
+    ("[source.columns]", config.ColumnsConfig, "Names of a data set's columns; a dotted name reads inside structs."),
+    ('kind = "software_heritage"', config.SoftwareHeritageConfig, ""),
+    ("[limits]", config.LimitsConfig, ""),
+    ("[fetch]", config.FetchConfig, ""),
+    ("[license]", config.LicenseConfig, ""),
+    ("[language]", config.LanguageConfig, ""),
+    ("[release]", config.ReleaseConfig, ""),
+    ("[run]", config.RunConfig, ""),
+)
+
+
+def page() -> str:
+    """Return the page's text."""
+    return HEAD + "".join(_table(*table) for table in TABLES)
+
+
+def _table(title: str, model: type[BaseModel], note: str) -> str:
+    inherited = set(config.SourceConfig.model_fields) if model is not config.SourceConfig else set()
+    rows = [
+        f"| `{field.alias or name}` | {_type(field.annotation)} | {_default(field)} | {_meaning(field)} |"
+        for name, field in model.model_fields.items()
+        if name not in (inherited if issubclass(model, config.SourceConfig) else set()) | {"kind"}
+        and not _is_table(field)
+    ]
+    told = " ".join(filter(None, (note or (model.__doc__ or "").split("\n\n")[0].replace("\n", " ").strip(),)))
+    return (
+        f"\n## `{title}`\n\n{told}\n\n| Key | Type | Default | Meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+    )
+
+
+def _is_table(field: Any) -> bool:
+    return isinstance(field.default, BaseModel) or field.alias == "source"
+
+
+def _meaning(field: Any) -> str:
+    return " ".join((field.description or "").split()).replace("|", "\\|")
+
+
+def _default(field: Any) -> str:
+    value = field.default
+    if value is PydanticUndefined:
+        return "required"
+    if value in (None, (), {}, ""):
+        return ""
+    if isinstance(value, tuple):
+        return "`" + ", ".join(map(str, value)) + "`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _type(annotation: Any) -> str:
+    if get_origin(annotation) is Literal:
+        return " \\| ".join(f"`{one}`" for one in get_args(annotation))
+    arguments = [one for one in get_args(annotation) if one not in (type(None), Ellipsis)]
+    if get_origin(annotation) is tuple:
+        return f"list of {_type(arguments[0])}"
+    if get_origin(annotation) is dict:
+        return "table"
+    if len(arguments) == 1:
+        return _type(arguments[0])
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "table"
+    names = {"str": "text", "int": "integer", "float": "number", "bool": "true or false", "date": "date"}
+    return names.get(getattr(annotation, "__name__", ""), str(annotation))
+
+
+if __name__ == "__main__":
+    (Path(__file__).parent.parent / "docs" / "configuration.md").write_text(page(), encoding="utf-8")
