@@ -49,6 +49,7 @@ TABLES: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("[fetch]", config.FetchConfig, ""),
     ("[license]", config.LicenseConfig, ""),
     ("[language]", config.LanguageConfig, ""),
+    ("[near]", config.NearConfig, ""),
     ("[release]", config.ReleaseConfig, ""),
     ("[run]", config.RunConfig, ""),
 )

@@ -23,6 +23,7 @@ from stack_data.licenses.policy import policy_of
 from stack_data.lock import read as read_lock
 from stack_data.manifest import read as read_manifest
 from stack_data.pipeline import (
+    DECIDING,
     STEPS,
     Run,
     fetch,
@@ -152,7 +153,7 @@ def _reopen(folder: Path, overrides: Sequence[str] = (), progress: Progress | No
     opened = Build.open(folder)
     config = load_resolved(opened.config, overrides)
     run = Run(opened, config, read_lock(opened), os.cpu_count() or 1, progress or Silent(), {}, folder)
-    missing = [step for step in STEPS[1:-1] if not opened.stage_manifest(step).exists()]
+    missing = [step for step in DECIDING if not opened.stage_manifest(step).exists()]
     if missing:
         raise InputError(f"{folder} is not finished ({missing[0]} is missing); run fairstack data build again")
     return run

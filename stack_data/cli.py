@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("config", type=Path, metavar="CONFIG", help="TOML file, e.g. configs/demo.toml")
     build.add_argument("--set", action="append", default=[], metavar="a.b=value", help="override one value")
     build.add_argument(
-        "--anew", metavar="STEP", help="make this step and what follows anew: fetch, exact, header, license, language"
+        "--anew", metavar="STEP", help="make this step and what follows anew: fetch, exact, header, license, language, signatures, near"
     )
 
     release = _verb(verbs, "release", _release, "make a release of a finished build")

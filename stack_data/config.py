@@ -275,6 +275,35 @@ class LanguageConfig(Model):
     """Linguist names left out."""
 
 
+class NearConfig(Model):
+    """How near duplicates are found: files that share most of their 5-token shingles."""
+
+    enabled: bool = True
+    """False: near duplicates are neither looked for nor dropped."""
+    threshold: float = Field(0.7, gt=0, le=1)
+    """Exact Jaccard similarity from which two files are near duplicates; 0.7 is that of The Stack v2 and v3."""
+    permutations: int = Field(256, ge=16, le=1024)
+    """Values of a MinHash signature; 256 is what The Stack's versions use."""
+    bands: int = Field(42, ge=1)
+    """Bands of a signature; with 42 bands of 6 rows a pair at 0.7 is met with probability 0.995, with 32 of 8 0.85."""
+    rows: int = Field(6, ge=1)
+    """Values per band."""
+    min_shingles: int = Field(5, ge=1)
+    """Files with fewer distinct shingles are near to nothing."""
+    seed: int = 1
+    """Seeds the permutations."""
+    memory_bytes: int = Field(1024**3, ge=1)
+    """Band tables beyond this lie in a mapped file instead of in memory."""
+
+    @model_validator(mode="after")
+    def _bands_fit(self) -> NearConfig:
+        if self.bands * self.rows > self.permutations:
+            raise ValueError(
+                f"near.bands * near.rows is {self.bands * self.rows}, more than {self.permutations} permutations"
+            )
+        return self
+
+
 class ReleaseConfig(Model):
     """How kept files are released."""
 
@@ -323,6 +352,7 @@ class BuildConfig(Model):
     fetch: FetchConfig = FetchConfig()
     license: LicenseConfig = LicenseConfig()
     language: LanguageConfig = LanguageConfig()
+    near: NearConfig = NearConfig()
     release: ReleaseConfig = ReleaseConfig()
     run: RunConfig = RunConfig()
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from stack_data import storage
 from stack_data.config import BuildConfig
+from stack_data.decide_near import run_near
 from stack_data.layout import part_name
 from stack_data.licenses import curations as curation_files
 from stack_data.licenses.policy import Policy, policy_of
@@ -57,6 +58,7 @@ def decide_all(run: Run) -> None:
     run_part_stage(run, header_stage(run))
     run_license(run)
     run_part_stage(run, language_stage(run))
+    run_near(run)
 
 
 def run_exact(run: Run) -> None:

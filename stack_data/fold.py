@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +18,9 @@ import pyarrow.compute as pc
 from stack_data import storage
 from stack_data.config import BuildConfig
 from stack_data.layout import Build
+from stack_data.near.clusters import walk
 from stack_data.reasons import BY_VALUE, Reason
+from stack_data.rows import Rows, entry_bytes, load, numpy_of, ranked, verdicts_of
 
 _PART = pa.dictionary(pa.int32(), pa.string())
 
@@ -42,6 +43,7 @@ KEPT = pa.schema(
         pa.field("is_vendor", pa.bool_()),
         pa.field("is_generated", pa.bool_()),
         pa.field("num_provenances", pa.int32()),
+        pa.field("near_duplicate_cluster", pa.int64()),
     ]
 )
 """One row per kept content, ordered by (source order, part, row)."""
@@ -75,6 +77,19 @@ DROPPED = pa.schema(
 """One row per content that was read and is not kept, each content once."""
 
 
+NEAR = pa.schema(
+    [
+        pa.field("kept_row", pa.int32()),
+        pa.field("content_id", pa.string()),
+        # The content was dropped beside this very one, the best kept one that it has an edge to.
+        pa.field("is_beside", pa.bool_()),
+        pa.field("group", _PART),
+        pa.field("repository", pa.int32()),
+    ]
+)
+"""One row per place of a dropped near duplicate and kept content that it has an edge to, ordered by (kept_row, id)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attrition:
     """What one reason removed. stage "fetch" and reason exact_duplicate count places, the others contents."""
@@ -95,186 +110,96 @@ class Fold:
     attrition: tuple[Attrition, ...]
     num_entries: int
     num_entry_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """All rows of the build as columns: contents (rows of files/) and places (rows of provenance/).
-
-    first_place[P] and first_content[P] are the positions at which part p begins; `owner` is, for each content row,
-    the content row that exact deduplication keeps; `content` is, for each place, its content's kept row, or -1.
-    """
-
-    parts: list[str]
-    groups: list[str]
-    ids: pa.Array
-    sizes: npt.NDArray[np.int64]
-    content_part: npt.NDArray[np.int32]
-    content_row: npt.NDArray[np.int32]
-    owner: npt.NDArray[np.int64]
-    place_part: npt.NDArray[np.int32]
-    place_row: npt.NDArray[np.int32]
-    content: npt.NDArray[np.int64]
-    places: pa.Table
-    repositories: pa.Table
-    repository: npt.NDArray[np.int64]
+    near: pa.Table
 
 
 def fold(build: Build, config: BuildConfig, parts: Sequence[tuple[str, str]]) -> Fold:
     """Join all decisions of a build. `parts`: (group, part) of every part, in order."""
-    rows = _load(build, parts) if parts else None
+    rows = load(build, parts) if parts else None
     if rows is None or rows.places.num_rows == 0:
-        return Fold(KEPT.empty_table(), PLACES.empty_table(), DROPPED.empty_table(), (), 0, 0)
-    usable = rows.content >= 0
-    license_reason = rows.places["license_reason"]
-    language_reason = rows.places["language_reason"]
-    kept_place = usable & _is_null(license_reason) & _is_null(language_reason)
-    tainted = np.zeros(len(rows.owner), bool)
-    if config.license.places == "all":
-        bad = _numpy(pc.equal(rows.places["license_type"].cast(pa.string()), "non_permissive")) & usable
-        tainted[rows.content[bad]] = True
-    has_place = np.zeros(len(rows.owner), bool)
-    has_place[rows.content[kept_place]] = True
-    original = rows.owner == np.arange(len(rows.owner))
-    kept = original & has_place & ~tainted
-    shown = kept_place.copy()
+        return Fold(KEPT.empty_table(), PLACES.empty_table(), DROPPED.empty_table(), (), 0, 0, NEAR.empty_table())
+    verdict = verdicts_of(rows, config)
+    near = _near(build, rows, verdict.kept)
+    kept = verdict.kept & (near.beside < 0)
+    usable, shown = rows.content >= 0, verdict.kept_place.copy()
     shown[usable] &= kept[rows.content[usable]]
-    order, rank = _ranked(rows, shown)
+    order, rank = ranked(rows, shown)
     kept_rows = np.flatnonzero(kept)
-    dropped = _dropped(rows, original & ~kept, tainted & has_place)
+    reasons = (
+        (Reason.LICENSE_ELSEWHERE, verdict.tainted & verdict.has_place),
+        (Reason.NEAR_DUPLICATE, near.beside >= 0),
+    )
+    dropped = _dropped(rows, verdict.original & ~kept, reasons)
     places = _places_table(rows, order, rank, kept_rows)
-    kept_table = _kept_table(rows, kept_rows, order, rank, places)
+    kept_table = _kept_table(rows, kept_rows, order, rank, places, near.cluster)
     return Fold(
-        kept_table, places, dropped, _attrition(rows, dropped), len(rows.content), int(_entry_bytes(rows).sum())
-    )
-
-
-def _entry_bytes(rows: _Rows) -> npt.NDArray[np.int64]:
-    return np.asarray(np.maximum(_numpy(rows.places["num_bytes"]), 0), np.int64)
-
-
-def _numpy(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
-    if isinstance(column, pa.ChunkedArray):
-        return np.asarray(column.to_numpy())
-    return np.asarray(column.to_numpy(zero_copy_only=False))
-
-
-def _is_null(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-    return _numpy(column.is_null()).astype(bool)
-
-
-_PLACE_COLUMNS = ["content_id", "file_part", "file_row", "repository", "path", "num_bytes"]
-_REPOSITORY_COLUMNS = ["host", "owner", "repo", "host_time", "first_seen", "is_fork", "stars"]
-
-
-def _load(build: Build, parts: Sequence[tuple[str, str]]) -> _Rows:
-    names = [part for _, part in parts]
-    groups = list(dict.fromkeys(group for group, _ in parts))
-    files = [storage.read_parquet(build.files(part), ["content_id", "num_bytes"]) for part in names]
-    exact = [storage.read_parquet(build.decisions("exact", part), ["kept_in", "kept_row"]) for part in names]
-    places = [_place_columns(build, part) for part in names]
-    counts = [table.num_rows for table in files]
-    first_content = np.cumsum([0, *counts])
-    part_number = {part: number for number, part in enumerate(names)}
-    owner = _owners(exact, first_content, part_number)
-    table = pa.concat_tables(places)
-    place_part = np.repeat(np.arange(len(names)), [part.num_rows for part in places]).astype(np.int32)
-    group_start = _group_starts(parts)
-    file_part = _numpy(table["file_part"]) if len(places) else np.empty(0, np.int32)
-    file_row = _numpy(table["file_row"]) if len(places) else np.empty(0, np.int32)
-    start = (
-        first_content[np.minimum(group_start[place_part] + np.maximum(file_part, 0), len(names) - 1)]
-        if len(places)
-        else file_part
-    )
-    content = np.where(file_row >= 0, owner[np.where(file_row >= 0, start + file_row, 0)] if len(owner) else -1, -1)
-    repositories = [storage.read_parquet(build.repositories(group), _REPOSITORY_COLUMNS) for group in groups]
-    first_repository = dict(zip(groups, np.cumsum([0, *(one.num_rows for one in repositories)]), strict=False))
-    part_groups = np.array([first_repository[group] for group, _ in parts], np.int64)
-    joined_files = pa.concat_tables(files)
-    return _Rows(
-        names, [group for group, _ in parts], joined_files["content_id"].combine_chunks(), _numpy(joined_files["num_bytes"]),
-        np.repeat(np.arange(len(names)), counts).astype(np.int32),
-        np.concatenate([np.arange(count) for count in counts]).astype(np.int32),
-        owner, place_part, np.concatenate([np.arange(part.num_rows) for part in places]).astype(np.int32),
-        content.astype(np.int64), table, pa.concat_tables(repositories),
-        part_groups[place_part] + _numpy(table["repository"]),
+        kept_table, places, dropped, _attrition(rows, dropped), len(rows.content), int(entry_bytes(rows).sum()),
+        _near_table(rows, near, kept, verdict.kept_place),
     )  # fmt: skip
 
 
-def _place_columns(build: Build, part: str) -> pa.Table:
-    table = storage.read_parquet(build.provenance(part), _PLACE_COLUMNS)
-    licenses = storage.read_parquet(build.decisions("license", part), ["reason", "expression", "license_type"])
-    languages = storage.read_parquet(
-        build.decisions("language", part), ["reason", "language", "extension", "is_vendor", "is_generated"]
-    )
-    fetched = storage.read_parquet(build.decisions("fetch", part), ["reason"])
-    table = table.append_column("fetch_reason", fetched["reason"].cast(pa.string()))
-    table = table.append_column("license_reason", licenses["reason"].cast(pa.string()))
-    table = table.append_column("expression", licenses["expression"])
-    table = table.append_column("license_type", licenses["license_type"].cast(pa.string()))
-    table = table.append_column("language_reason", languages["reason"].cast(pa.string()))
-    for name in ("language", "extension"):
-        table = table.append_column(name, languages[name].cast(pa.string()))
-    for name in ("is_vendor", "is_generated"):
-        table = table.append_column(name, languages[name])
-    return table
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """What near deduplication says of contents, all by their rows.
 
-
-def _owners(
-    exact: Sequence[pa.Table], first_content: npt.NDArray[np.int64], part_number: dict[str, int]
-) -> npt.NDArray[np.int64]:
-    owner = np.arange(first_content[-1])
-    for number, table in enumerate(exact):
-        rows = np.flatnonzero(~_is_null(table["kept_in"]))
-        if len(rows):
-            chosen = table.take(pa.array(rows))
-            parts = [part_number[name] for name in chosen["kept_in"].to_pylist()]
-            owner[first_content[number] + rows] = first_content[parts] + _numpy(chosen["kept_row"])
-    return owner
-
-
-def _group_starts(parts: Sequence[tuple[str, str]]) -> npt.NDArray[np.int64]:
-    """Return, for each part, the number of its group's first part."""
-    first: dict[str, int] = {}
-    for number, (group, _) in enumerate(parts):
-        first.setdefault(group, number)
-    return np.array([first[group] for group, _ in parts], np.int64)
-
-
-def _ranked(rows: _Rows, shown: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-    """Return the shown places ordered by (content, rank) and each one's rank.
-
-    Best first: no fork, not vendored, earliest host_time or first_seen, more stars, smallest (host, owner, repo, path).
+    beside   the content that each content is dropped beside, or -1; cluster: its cluster's number, or -1
+    pairs    int64[2, K]: the verified edges among contents that no step before drops
     """
-    order = np.flatnonzero(shown)
-    if not len(order):
-        return order, np.empty(0, np.int32)
-    taken = rows.repositories.take(pa.array(rows.repository[order]))
-    times = pc.if_else(pc.equal(taken["host_time"].fill_null(""), ""), taken["first_seen"], taken["host_time"])
-    keys = pa.table(
+
+    beside: npt.NDArray[np.int64]
+    cluster: npt.NDArray[np.int64]
+    pairs: npt.NDArray[np.int64]
+
+
+def _near(build: Build, rows: Rows, kept: npt.NDArray[np.bool_]) -> _Near:
+    """Walk the verified edges over what is kept so far."""
+    nothing = np.full(len(kept), -1, np.int64)
+    if not build.stage_manifest("near").exists():
+        return _Near(nothing, nothing, np.empty((2, 0), np.int64))
+    members, edges = storage.read_parquet(build.members), storage.read_parquet(build.edges)
+    alive = np.flatnonzero(kept)
+    # Contents with an edge, numbered as members are; those that are not kept any more have no row.
+    place = pc.index_in(members["content_id"], rows.ids.take(pa.array(alive))).fill_null(-1).to_numpy()
+    row = np.where(place >= 0, alive[np.maximum(place, 0)], -1) if len(alive) else np.full(len(place), -1, np.int64)
+    first = pc.index_in(edges["first_id"], members["content_id"].combine_chunks()).to_numpy().astype(np.int64)
+    second = pc.index_in(edges["second_id"], members["content_id"].combine_chunks()).to_numpy().astype(np.int64)
+    order = np.argsort(members["rank"].to_numpy(), kind="stable").astype(np.int64)
+    beside = walk(order, row >= 0, first, second)
+    found = _Near(nothing.copy(), nothing.copy(), np.stack([row[first], row[second]]))
+    present = np.flatnonzero(row >= 0)
+    found.cluster[row[present]] = members["cluster"].to_numpy()[present]
+    dropped = np.flatnonzero(beside >= 0)
+    found.beside[row[dropped]] = row[beside[dropped]]
+    return _Near(found.beside, found.cluster, found.pairs[:, (found.pairs >= 0).all(axis=0)])
+
+
+def _near_table(rows: Rows, near: _Near, kept: npt.NDArray[np.bool_], kept_place: npt.NDArray[np.bool_]) -> pa.Table:
+    """Return the places of dropped near duplicates, by the kept contents they have an edge to."""
+    both = np.concatenate([near.pairs, near.pairs[::-1]], axis=1)
+    anchor, other = both[:, kept[both[0]] & (near.beside[both[1]] >= 0)]
+    sorting = np.lexsort((other, anchor))
+    anchor, other = anchor[sorting], other[sorting]
+    usable = np.flatnonzero(kept_place & (rows.content >= 0))
+    usable = usable[np.argsort(rows.content[usable], kind="stable")]
+    begin = np.searchsorted(rows.content[usable], other, side="left")
+    lengths = np.searchsorted(rows.content[usable], other, side="right") - begin
+    places = usable[np.repeat(begin - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())]
+    of = np.repeat(np.arange(len(anchor)), lengths)
+    return pa.table(
         {
-            "content": rows.content[order], "fork": taken["is_fork"].fill_null(False),
-            "vendor": rows.places["is_vendor"].take(pa.array(order)), "time": times.fill_null("9999"),
-            "stars": pc.negate(taken["stars"].fill_null(0)), "host": taken["host"], "owner": taken["owner"],
-            "repo": taken["repo"], "path": rows.places["path"].take(pa.array(order)),
-            # Equal in everything: the earlier place, so that the order is total.
-            "position": order,
+            "kept_row": np.searchsorted(np.flatnonzero(kept), anchor[of]).astype(np.int32),
+            "content_id": rows.ids.take(pa.array(other[of])), "is_beside": near.beside[other[of]] == anchor[of],
+            "group": _group_names(rows, rows.place_part[places]),
+            "repository": rows.places["repository"].take(pa.array(places)),
         }
-    )  # fmt: skip
-    sorting = pc.sort_indices(keys, [(name, "ascending") for name in keys.column_names]).to_numpy()
-    order = order[sorting]
-    contents = rows.content[order]
-    starts = np.flatnonzero(np.concatenate([[True], contents[1:] != contents[:-1]]))
-    lengths = np.diff(np.append(starts, len(order)))
-    return order, (np.arange(len(order)) - np.repeat(starts, lengths)).astype(np.int32)
+    ).cast(NEAR)  # fmt: skip
 
 
-def _part_names(rows: _Rows, numbers: npt.NDArray[np.int32]) -> pa.DictionaryArray:
+def _part_names(rows: Rows, numbers: npt.NDArray[np.int32]) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(numbers, pa.int32()), pa.array(rows.parts))
 
 
-def _group_names(rows: _Rows, numbers: npt.NDArray[np.int32]) -> pa.Array:
+def _group_names(rows: Rows, numbers: npt.NDArray[np.int32]) -> pa.Array:
     return (
         pa.DictionaryArray.from_arrays(pa.array(numbers, pa.int32()), pa.array(rows.groups))
         .cast(pa.string())
@@ -283,7 +208,7 @@ def _group_names(rows: _Rows, numbers: npt.NDArray[np.int32]) -> pa.Array:
 
 
 def _places_table(
-    rows: _Rows, order: npt.NDArray[np.int64], rank: npt.NDArray[np.int32], kept_rows: npt.NDArray[np.int64]
+    rows: Rows, order: npt.NDArray[np.int64], rank: npt.NDArray[np.int32], kept_rows: npt.NDArray[np.int64]
 ) -> pa.Table:
     take = pa.array(order)
     return pa.table(
@@ -298,8 +223,8 @@ def _places_table(
 
 
 def _kept_table(
-    rows: _Rows, kept_rows: npt.NDArray[np.int64], order: npt.NDArray[np.int64],
-    rank: npt.NDArray[np.int32], places: pa.Table,
+    rows: Rows, kept_rows: npt.NDArray[np.int64], order: npt.NDArray[np.int64],
+    rank: npt.NDArray[np.int32], places: pa.Table, cluster: npt.NDArray[np.int64],
 ) -> pa.Table:  # fmt: skip
     best = np.flatnonzero(rank == 0)
     shown = pa.array(order[best])
@@ -310,6 +235,7 @@ def _kept_table(
         "row": rows.content_row[kept_rows], "num_bytes": rows.sizes[kept_rows],
         "place_part": chosen["place_part"], "place_row": chosen["place_row"], "group": chosen["group"],
         "repository": chosen["repository"], "num_provenances": counts,
+        "near_duplicate_cluster": pa.array(cluster[kept_rows], mask=cluster[kept_rows] < 0),
     } | {
         name: rows.places[name].take(shown)
         for name in ("language", "extension", "expression", "license_type", "is_vendor", "is_generated")
@@ -317,8 +243,10 @@ def _kept_table(
     return pa.table([columns[name] for name in KEPT.names], names=KEPT.names).cast(KEPT)
 
 
-def _dropped(rows: _Rows, gone: npt.NDArray[np.bool_], elsewhere: npt.NDArray[np.bool_]) -> pa.Table:
-    """Return the contents that are out, each with the reason of its first place (or that of another place's licence)."""
+def _dropped(
+    rows: Rows, gone: npt.NDArray[np.bool_], reasons_of: Sequence[tuple[Reason, npt.NDArray[np.bool_]]]
+) -> pa.Table:
+    """Return the contents that are out, each with the reason of its first place, or one that is given for contents."""
     first = np.full(len(rows.owner), -1, np.int64)
     usable = np.flatnonzero(rows.content >= 0)[::-1]
     first[rows.content[usable]] = usable
@@ -326,7 +254,8 @@ def _dropped(rows: _Rows, gone: npt.NDArray[np.bool_], elsewhere: npt.NDArray[np
     places = first[chosen]
     take = pa.array(places, mask=places < 0)
     reason = pc.coalesce(rows.places["license_reason"].take(take), rows.places["language_reason"].take(take))
-    reason = pc.if_else(pa.array(elsewhere[chosen]), Reason.LICENSE_ELSEWHERE.value, reason)
+    for given, holds in reasons_of:
+        reason = pc.if_else(pa.array(holds[chosen]), given.value, reason)
     reasons = (
         reason.combine_chunks().dictionary_encode()
         if isinstance(reason, pa.ChunkedArray)
@@ -342,13 +271,13 @@ def _dropped(rows: _Rows, gone: npt.NDArray[np.bool_], elsewhere: npt.NDArray[np
     ).cast(DROPPED)  # fmt: skip
 
 
-def _attrition(rows: _Rows, dropped: pa.Table) -> tuple[Attrition, ...]:
+def _attrition(rows: Rows, dropped: pa.Table) -> tuple[Attrition, ...]:
     """Return what each reason removed, in the order of the stages."""
-    sizes = _entry_bytes(rows)
+    sizes = entry_bytes(rows)
     found = []
     fetched = rows.places["fetch_reason"]
     for reason in (one for one in Reason if one.stage == "fetch"):
-        hit = _numpy(pc.equal(fetched, reason.value).fill_null(False)).astype(bool)
+        hit = numpy_of(pc.equal(fetched, reason.value).fill_null(False)).astype(bool)
         if hit.any():
             found.append(Attrition("fetch", reason.value, int(hit.sum()), int(sizes[hit].sum())))
     usable = np.flatnonzero(rows.content >= 0)

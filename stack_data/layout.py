@@ -1,6 +1,6 @@
 """Where things lie inside a build: the only module that spells its file names.
 
-build/<name>/sources.lock.json  files/  repositories/  provenance/  decisions/<stage>/  releases/<version>/
+build/<name>/sources.lock.json  files/  repositories/  provenance/  decisions/<stage>/  clusters/  releases/<version>/
 """
 
 from __future__ import annotations
@@ -64,7 +64,22 @@ class Build:
 
     def stage_manifest(self, stage: str) -> Path:
         """Written last for a stage."""
-        return self.folder / "decisions" / stage / "manifest.json"
+        return (self.clusters if stage == "near" else self.folder / "decisions" / stage) / "manifest.json"
+
+    @property
+    def clusters(self) -> Path:
+        """Near duplicates: verified edges, clusters and ranks."""
+        return self.folder / "clusters"
+
+    @property
+    def edges(self) -> Path:
+        """The verified pairs of near duplicates."""
+        return self.clusters / "edges.parquet"
+
+    @property
+    def members(self) -> Path:
+        """The contents that have such a pair, with cluster and rank."""
+        return self.clusters / "members.parquet"
 
     def release(self, version: str) -> Path:
         """The folder of a release."""

@@ -1,6 +1,6 @@
 """The build: which steps run, in which order, over which parts; resuming, skipping and refusing.
 
-fetch -> exact -> header -> license -> language -> release. A step whose manifest has the present plan is skipped;
+fetch -> exact -> header -> license -> language -> signatures -> near -> release. A step whose manifest has the present plan is skipped;
 a part whose file carries the present plan is inherited, so a killed step goes on where it stopped; outputs of other
 rules are refused with the flag that makes them anew. Parts run on threads: the work is Arrow, RE2, hashing and
 compression, which release the GIL, and every output depends on its part's inputs alone, never on who made it.
@@ -30,7 +30,10 @@ from stack_data.progress import Progress, Silent
 
 log = logging.getLogger(__name__)
 
-STEPS = ("fetch", "exact", "header", "license", "language", "release")
+STEPS = ("fetch", "exact", "header", "license", "language", "signatures", "near", "release")
+
+DECIDING = ("exact", "header", "license", "language", "near")
+"""The steps whose manifests say what a release is made of; signatures are only there when near duplicates are sought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ class PartStage:
 
     inputs  files a part's decisions depend on
     decide  makes the table of one part
+    holds   what a purge would find in it: none, text or signatures
     """
 
     name: str
@@ -123,6 +127,7 @@ class PartStage:
     config: Mapping[str, Any]
     inputs: Callable[[str, str], list[Path]]
     decide: Callable[[str, str], pa.Table]
+    holds: str = "none"
 
 
 def run_part_stage(run: Run, stage: PartStage) -> None:
@@ -146,7 +151,7 @@ def run_part_stage(run: Run, stage: PartStage) -> None:
         if (storage.read_metadata(path) or {}).get(PLAN_KEY) != digest:
             storage.write_parquet(path, stage.decide(group, part), {PLAN_KEY: digest})
         run.progress.advance(1, 0)
-        return build.relative(path), Output.of(path, "none"), count_reasons(path)
+        return build.relative(path), Output.of(path, stage.holds), count_reasons(path)
 
     results = run.each(one, parts)
     finish_stage(run, stage.name, plan, results)
@@ -178,7 +183,9 @@ def finish_stage(run: Run, name: str, plan: Plan, results: Iterable[tuple[str, O
 
 
 def count_reasons(path: Path) -> dict[str, int]:
-    """Return how many rows of a decision file have each reason ("" for kept ones)."""
+    """Return how many rows of a decision file have each reason ("" for kept ones); nothing where it has no reasons."""
+    if "reason" not in storage.read_schema(path).names:
+        return {}
     column = storage.read_parquet(path, ["reason"])["reason"].cast(pa.string())
     return {row["values"] or "": row["counts"] for row in column.value_counts().to_pylist()}
 

@@ -98,5 +98,11 @@ class Reason(Enum):
         "The language is not among those the configuration selects.",
     )
 
+    NEAR_DUPLICATE = (
+        "near_duplicate",
+        "near",
+        "Most of its shingles (near.threshold of both together) are those of a better-ranked file that is kept.",
+    )
+
 
 BY_VALUE: dict[str, Reason] = {reason.value: reason for reason in Reason}

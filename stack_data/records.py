@@ -83,6 +83,35 @@ EXACT_DECISIONS = pa.schema([*DECISION_FIELDS, pa.field("kept_in", pa.string()),
 # Row-aligned with files/: what the content itself says about its licence.
 HEADER_DECISIONS = pa.schema([*DECISION_FIELDS, pa.field("expression", pa.string()), pa.field("evidence", pa.string())])
 
+# Row-aligned with files/. signature: little-endian uint32[permutations] as bytes, null without a shingle.
+SIGNATURES = pa.schema(
+    [
+        pa.field("content_id", pa.string()),
+        pa.field("num_shingles", pa.int32(), nullable=False),
+        pa.field("signature", pa.binary()),
+    ]
+)
+
+# clusters/edges.parquet: verified pairs, the better-ranked first, in order of rank. Jaccard similarity = shared / union.
+EDGES = pa.schema(
+    [
+        pa.field("first_id", pa.string(), nullable=False),
+        pa.field("second_id", pa.string(), nullable=False),
+        pa.field("shared", pa.int32(), nullable=False),
+        pa.field("union", pa.int32(), nullable=False),
+    ]
+)
+
+# clusters/members.parquet: contents with an edge, in order of rank. cluster: number of the connected component; rank: place in
+# the order of preference over all contents of the build, 0 the best.
+MEMBERS = pa.schema(
+    [
+        pa.field("content_id", pa.string(), nullable=False),
+        pa.field("cluster", pa.int64(), nullable=False),
+        pa.field("rank", pa.int64(), nullable=False),
+    ]
+)
+
 # Row-aligned with provenance/.
 LICENSE_DECISIONS = pa.schema(
     [

@@ -235,6 +235,14 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
         raise InputError(f"{path} is damaged or no Parquet file: {first_line(error)}") from error
 
 
+def read_schema(path: Path) -> pa.Schema:
+    """Return the schema of a Parquet file; InputError when it is missing or damaged."""
+    try:
+        return pq.read_schema(path)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path} is damaged or no Parquet file: {first_line(error)}") from error
+
+
 def read_row_groups(path: Path, columns: list[str] | None = None) -> Iterator[pa.Table]:
     """Yield the row groups of a Parquet file one by one; InputError when it is missing or damaged."""
     try:

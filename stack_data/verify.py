@@ -48,7 +48,7 @@ def verify(folder: Path) -> Verification:
 
 def _verify_build(build: Build, result: Verification) -> None:
     paths = [build.group_manifest(group.name) for group in read_lock(build).groups]
-    paths += sorted((build.folder / "decisions").glob("*/manifest.json"))
+    paths += sorted([*(build.folder / "decisions").glob("*/manifest.json"), *build.clusters.glob("manifest.json")])
     try:
         load_resolved(build.config)
     except FairStackError as error:

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from stack_data import storage
+from stack_data.config_file import load_resolved
 from stack_data.errors import InputError
+from stack_data.fold import fold
 from stack_data.layout import Build, part_name
 from stack_data.lock import read as read_lock
 from stack_data.manifest import read as read_manifest
@@ -33,7 +36,10 @@ def why(folder: Path, query: str) -> list[dict[str, Any]]:
     for place in places:
         by_content.setdefault(place["content_id"] or f"(not read) {place['path']}", []).append(place)
     tainted = _tainted(build, parts, set(by_content))
-    return [_story(content, found, tainted) for content, found in list(by_content.items())[:MAX_CONTENTS]]
+    near = _near(build, parts, set(by_content))
+    return [
+        _story(content, found, tainted, near.get(content)) for content, found in list(by_content.items())[:MAX_CONTENTS]
+    ]
 
 
 def _parts(build: Build) -> list[tuple[str, str]]:
@@ -91,15 +97,43 @@ def _tainted(build: Build, parts: list[tuple[str, str]], ids: set[str]) -> set[s
     return found
 
 
-def _story(content: str, places: list[dict[str, Any]], tainted: set[str]) -> dict[str, Any]:
+def _near(build: Build, parts: list[tuple[str, str]], ids: set[str]) -> dict[str, dict[str, Any]]:
+    """Return what each content is a near duplicate of: {"cluster", "beside", "similarity"}; beside: None when it is kept."""
+    if not build.members.exists():
+        return {}
+    members = storage.read_parquet(build.members)
+    found = members.filter(pc.is_in(members["content_id"], pa.array(sorted(ids)))).to_pylist()
+    if not found:
+        return {}
+    joined = fold(build, load_resolved(build.config), parts)
+    near = joined.near.filter(joined.near["is_beside"])
+    kept = joined.kept["content_id"].take(near["kept_row"]).to_pylist()
+    beside = dict(zip(near["content_id"].to_pylist(), kept, strict=True))
+    edges = storage.read_parquet(build.edges)
+    touching = edges.filter(pc.is_in(edges["second_id"], pa.array(sorted(ids)))).to_pylist()
+    similarity = {(one["first_id"], one["second_id"]): one["shared"] / one["union"] for one in touching}
+    return {
+        one["content_id"]: {
+            "cluster": one["cluster"], "beside": beside.get(one["content_id"]),
+            "similarity": similarity.get((beside.get(one["content_id"], ""), one["content_id"])),
+        }
+        for one in found
+    }  # fmt: skip
+
+
+def _story(
+    content: str, places: list[dict[str, Any]], tainted: set[str], near: dict[str, Any] | None
+) -> dict[str, Any]:
     kept = [place for place in places if not _reason(place)]
     if not kept:
         decision, reason = "drop", _reason(places[0])
     elif content in tainted:
         decision, reason = "drop", "license_elsewhere"
+    elif near and near["beside"]:
+        decision, reason = "drop", "near_duplicate"
     else:
         decision, reason = "keep", None
-    return {"content_id": content, "decision": decision, "reason": reason, "places": places}
+    return {"content_id": content, "decision": decision, "reason": reason, "near": near, "places": places}
 
 
 def _reason(place: dict[str, Any]) -> str | None:
@@ -116,10 +150,18 @@ def explain(story: dict[str, Any]) -> str:
     lines = [f"{story['content_id']}  {verdict}"]
     if story["reason"]:
         lines.append(f"  {BY_VALUE[story['reason']].meaning}")
+    if story["near"]:
+        lines.append(f"  {_near_line(story['near'])}")
     for place in story["places"]:
         lines.append(f"  {place['repository']} {place['revision']}: {place['path']}")
         lines += [f"    {line}" for line in _place_lines(place)]
     return "\n".join(lines)
+
+
+def _near_line(near: dict[str, Any]) -> str:
+    if near["beside"]:
+        return f"near duplicates, cluster {near['cluster']}: {near['similarity']:.2f} of it is in {near['beside']}, which is kept"
+    return f"near duplicates, cluster {near['cluster']}: the best of those it has an edge to"
 
 
 def _place_lines(place: dict[str, Any]) -> Iterator[str]:

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from dev import generate_configuration, generate_reasons
+from stack_data.config import BuildConfig
 from stack_data.reasons import Reason
 
 ROOT = Path(__file__).parent.parent
@@ -68,6 +70,8 @@ def test_the_page_of_reasons_is_current() -> None:
 def test_the_page_of_settings_is_current_and_says_what_each_is() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert page == generate_configuration.page()
+    tables = {field.annotation for field in BuildConfig.model_fields.values() if isinstance(field.default, BaseModel)}
+    assert tables <= {model for _, model, _ in generate_configuration.TABLES}
     assert not [line for line in page.splitlines() if line.startswith("| `") and line.endswith("|  |")]
 
 

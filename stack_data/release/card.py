@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stack_data.config import BuildConfig
+from stack_data.config import BuildConfig, NearConfig
 from stack_data.fold import Fold
 from stack_data.release.shards import Assignment
 from stack_data.release.sources import ReleaseRows
@@ -126,12 +126,22 @@ def _body(facts: Facts) -> list[str]:
         "## Fields", "", *_fields(), "", "## Your code, and leaving", "", _contact(release.contact), "",
         "## Limits", "",
         "Licences are read, not judged by a lawyer; a repository that states a licence it had no right to state is not "
-        "noticed. Code has authors' names in copyright lines, which permissive licences require to keep. Near duplicates, "
-        "quality filters and redaction of personal data are reported by later versions of this card when they are applied.",
+        "noticed. Code has authors' names in copyright lines, which permissive licences require to keep. "
+        + _near(facts.config.near)
+        + " Quality filters and redaction of personal data are reported by later versions of this card when they are applied.",
         "", "## Checking this release", "",
         "`fairstack data verify PATH` rehashes every file against `manifest.json`, decodes every row and recomputes every "
         "`content_id` and `text_sha256` that can be recomputed from the text.",
     ]  # fmt: skip
+
+
+def _near(near: NearConfig) -> str:
+    if not near.enabled:
+        return "Near duplicates were not looked for."
+    return (
+        f"Of files with an exact Jaccard similarity of {near.threshold:g} or more over their 5-token shingles the better-ranked "
+        f"one is kept; {near.bands} bands of {near.rows} find most of these pairs, not all."
+    )
 
 
 def _elsewhere(facts: Facts) -> list[str]:
@@ -172,7 +182,7 @@ _MEANINGS = {
     "repo_name": "owner/repository, `-` for packages without owner", "host": "where the repository lives",
     "revision_id": "commit or version", "language": "Linguist's name", "detected_licenses": "SPDX ids that cover the file",
     "length_bytes": "bytes of the text in UTF-8", "num_provenances": "kept places of this content, see `provenance/`",
-    "near_duplicate_cluster": "null until near duplicates are computed", "sha256": "of the original bytes",
+    "near_duplicate_cluster": "number of its cluster of near duplicates, null in none", "sha256": "of the original bytes",
     "text_sha256": "of the text in UTF-8", "encoding": "of the original bytes",
     "conversion": "how bytes became text, empty for plain decoding", "license_type": "always `permissive`",
     "avg_line_length": "in characters", "max_line_length": "in characters",

@@ -25,7 +25,7 @@ from stack_data.errors import InputError, StaleBuildError
 from stack_data.fold import Fold
 from stack_data.licenses import expressions
 from stack_data.manifest import Manifest, Output, Plan
-from stack_data.pipeline import STEPS, Run
+from stack_data.pipeline import DECIDING, Run
 from stack_data.release import card, croissant, notices
 from stack_data.release.rows import PlaceReader, licenses_of, rows_of_part
 from stack_data.release.shards import RULE_VERSION as SHARD_RULES
@@ -61,7 +61,7 @@ class Spilled:
 def plan_of(run: Run) -> Plan:
     """Return what determines a release: every decision manifest, the fetched files, the release's configuration."""
     paths = [run.build.group_manifest(group.name) for group in run.lock.groups]
-    paths += [run.build.stage_manifest(step) for step in STEPS[1:-1]]
+    paths += [run.build.stage_manifest(step) for step in DECIDING]
     config = run.config.release.model_dump(mode="json") | {
         "name": run.config.name, "date": run.lock.date, "places": run.config.license.places,
     }  # fmt: skip
@@ -96,7 +96,10 @@ def release(run: Run, fold: Fold) -> Path:
         raise InputError(
             f"nothing to release: no file is kept for audience {run.config.release.audience!r}; this build has {', '.join(known)}"
         )
-    assignment = assign(rows.kept, rows.place_content, rows.place_repository, rows.keys(), run.config.release)
+    # A near duplicate holds a file in its own split too: what is trained on is never nearly validated on.
+    contents = np.concatenate([rows.place_content, rows.near_content])
+    repositories = np.concatenate([rows.place_repository, rows.near_repository])
+    assignment = assign(rows.kept, contents, repositories, rows.keys(), run.config.release)
     _Writer(run, fold, rows, assignment, folder).write(plan)
     return folder
 

@@ -126,7 +126,7 @@ def _data_rows(
         "source_kind": pa.array([one["source_kind"] for one in named], pa.string()).take(spread),
         "num_lines": measured.num_lines, "avg_line_length": measured.avg_line_length,
         "max_line_length": measured.max_line_length, "alphanum_fraction": measured.alphanum_fraction,
-        "near_duplicate_cluster": pa.nulls(len(texts), pa.int64()), "num_provenances": kept["num_provenances"],
+        "near_duplicate_cluster": kept["near_duplicate_cluster"], "num_provenances": kept["num_provenances"],
         "sha256": files["sha256"], "text_sha256": _text_hashes(texts, files["sha256"], plain),
         "encoding": files["encoding"], "conversion": files["conversion"],
     }  # fmt: skip

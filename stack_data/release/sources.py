@@ -27,6 +27,8 @@ class ReleaseRows:
     places             kept places of this audience, ordered by (content, rank)
     place_content      row of `kept` of each place: int32[P]
     place_repository   row of `repositories` of each place: int64[P]
+    near_content       row of `kept` that a dropped near duplicate has a verified edge to, once for each of its places
+    near_repository    row of `repositories` of that place: int64 of the same length
     """
 
     kept: pa.Table
@@ -34,6 +36,8 @@ class ReleaseRows:
     place_content: npt.NDArray[np.int32]
     place_repository: npt.NDArray[np.int64]
     repositories: list[dict[str, Any]]
+    near_content: npt.NDArray[np.int32]
+    near_repository: npt.NDArray[np.int64]
 
     def keys(self) -> list[str]:
         """Return the comparison key of each repository."""
@@ -47,19 +51,24 @@ def select(build: Build, fold: Fold, audience: str, groups: list[str]) -> Releas
     for group in groups:
         first[group] = len(repositories)
         repositories += storage.read_parquet(build.repositories(group)).to_pylist()
-    places = fold.places
-    names = places["group"].combine_chunks()
-    starts = np.array([first[name] for name in names.dictionary.to_pylist()] or [0], np.int64)
-    codes = names.indices.to_numpy(zero_copy_only=False)
-    place_repository = starts[codes] + places["repository"].to_numpy() if len(codes) else np.empty(0, np.int64)
+    place_repository = _repository_rows(fold.places, first)
     shown = np.array([one["audience"] == audience for one in repositories] or [True], bool)
-    chosen = np.flatnonzero(shown[place_repository]) if len(codes) else np.empty(0, np.int64)
-    return _cut(fold, places, place_repository, chosen, repositories)
+    chosen = np.flatnonzero(shown[place_repository]) if len(place_repository) else np.empty(0, np.int64)
+    return _cut(fold, fold.places, place_repository, chosen, repositories, _repository_rows(fold.near, first))
+
+
+def _repository_rows(places: pa.Table, first: dict[str, int]) -> npt.NDArray[np.int64]:
+    """Return the row of each place's repository. `first`: the first row of each source group."""
+    if not places.num_rows:
+        return np.empty(0, np.int64)
+    names = places["group"].combine_chunks()
+    starts = np.array([first[name] for name in names.dictionary.to_pylist()], np.int64)
+    return np.asarray(starts[names.indices.to_numpy(zero_copy_only=False)] + places["repository"].to_numpy())
 
 
 def _cut(
     fold: Fold, places: pa.Table, place_repository: npt.NDArray[np.int64], chosen: npt.NDArray[np.int64],
-    repositories: list[dict[str, Any]],
+    repositories: list[dict[str, Any]], near_repository: npt.NDArray[np.int64],
 ) -> ReleaseRows:  # fmt: skip
     places = places.take(pa.array(chosen))
     old_rows = places["kept_row"].to_numpy()
@@ -76,4 +85,10 @@ def _cut(
     for name, column in replaced.items():
         kept = kept.set_column(kept.schema.get_field_index(name), name, column)
     places = places.set_column(places.schema.get_field_index("rank"), "rank", pa.array(ranks))
-    return ReleaseRows(kept, places, place_content.astype(np.int32), place_repository[chosen], repositories)
+    near = fold.near["kept_row"].to_numpy()
+    at = np.minimum(np.searchsorted(kept_rows, near), max(len(kept_rows) - 1, 0))
+    here = kept_rows[at] == near if len(kept_rows) else np.zeros(len(near), bool)
+    return ReleaseRows(
+        kept, places, place_content.astype(np.int32), place_repository[chosen], repositories,
+        at[here].astype(np.int32), near_repository[here],
+    )  # fmt: skip

@@ -1,0 +1,192 @@
+"""The near-duplicate steps of a build: signatures of every part, then edges, clusters and ranks over all of them.
+
+`signatures` writes decisions/signatures/, aligned with files/, and spills the shingle sets; `near` reads the contents
+that all steps before keep, and writes clusters/. Nothing is dropped here: the fold walks the edges (near/clusters.py), so
+that an opt-out needs no new clusters. Every output depends on contents and decisions alone, never on parts or threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stack_data import storage
+from stack_data.manifest import Manifest, Output, Plan
+from stack_data.near import bands, clusters, jaccard, shingles
+from stack_data.near.spill import ShingleSpill
+from stack_data.pipeline import STEPS, PartStage, Run, is_done, run_part_stage
+from stack_data.records import EDGES, MEMBERS, SIGNATURES
+from stack_data.rows import Candidates, candidates
+from stack_data.text import RULE_VERSION as TEXT_RULES
+from stack_data.text import texts_of
+
+
+def run_near(run: Run) -> None:
+    """Bring signatures and clusters up to date."""
+    spill = ShingleSpill(run.build.clusters / ".spill")
+    try:
+        if run.config.near.enabled:
+            run_part_stage(run, signature_stage(run, spill))
+        _cluster(run, spill)
+    finally:
+        spill.remove()
+
+
+def signature_stage(run: Run, spill: ShingleSpill) -> PartStage:
+    """Return the stage that signs the contents of each part."""
+    config = run.config.near
+
+    def decide(_group: str, part: str) -> pa.Table:
+        return _sign_part(run, part, spill)
+
+    return PartStage(
+        "signatures", {"shingles": shingles.RULE_VERSION, "text": TEXT_RULES},
+        {"permutations": config.permutations, "seed": config.seed}, lambda _group, part: [run.build.files(part)], decide,
+        holds="signatures",
+    )  # fmt: skip
+
+
+def _sign_part(run: Run, part: str, spill: ShingleSpill) -> pa.Table:
+    """Return the signatures of a part and spill its shingles."""
+    using = shingles.permutations(run.config.near.permutations, run.config.near.seed)
+    tables, hashes = [SIGNATURES.empty_table()], []
+    for rows in storage.read_row_groups(run.build.files(part), ["content_id", "content", "encoding"]):
+        signed = shingles.sign(texts_of(rows["content"], rows["encoding"]), using)
+        hashes.append(signed.hashes)
+        tables.append(_signature_table(rows["content_id"], signed))
+    spill.append(part, np.concatenate(hashes) if hashes else np.empty(0, np.uint64))
+    return pa.concat_tables(tables)
+
+
+def _signature_table(ids: pa.ChunkedArray, signed: shingles.Signed) -> pa.Table:
+    size = 4 * signed.signatures.shape[1]
+    data = pa.py_buffer(np.ascontiguousarray(signed.signatures, "<u4"))
+    whole = pa.Array.from_buffers(pa.binary(size), len(signed.counts), [None, data])
+    present = pa.array(signed.counts > 0)
+    signatures = pc.if_else(present, whole, pa.scalar(None, pa.binary(size))).cast(pa.binary())
+    return pa.table({"content_id": ids, "num_shingles": signed.counts, "signature": signatures}).cast(SIGNATURES)
+
+
+def _cluster(run: Run, spill: ShingleSpill) -> None:
+    build, config = run.build, run.config.near
+    inputs = [build.group_manifest(group.name) for group in run.lock.groups]
+    inputs += [
+        build.stage_manifest(step) for step in STEPS[1 : STEPS.index("near")] if build.stage_manifest(step).exists()
+    ]
+    plan = Plan(
+        kind="clusters", inputs={build.relative(path): storage.sha256_file(path) for path in inputs},
+        config=config.model_dump(mode="json", exclude={"memory_bytes"}) | {"places": run.config.license.places},
+        rules={"bands": bands.RULE_VERSION, "shingles": shingles.RULE_VERSION},
+    )  # fmt: skip
+    if is_done(run, "near", plan):
+        return
+    run.progress.begin("near", None)
+    found = candidates(build, run.config, run.parts())
+    members, edges, counts = (
+        _find(run, found, spill) if config.enabled else (MEMBERS.empty_table(), EDGES.empty_table(), {})
+    )
+    outputs = {}
+    for path, table in ((build.members, members), (build.edges, edges)):
+        storage.write_parquet(path, table)
+        outputs[build.relative(path)] = Output.of(path, "none")
+    Manifest(plan.to_json(), outputs, counts).write(build.stage_manifest("near"))
+    run.end_step()
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The texts that are compared, best first, and where the shingles of each begin and end."""
+
+    texts: bands.Texts
+    ids: pa.Array
+    rank: npt.NDArray[np.int64]
+    begin: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+
+
+def _find(run: Run, found: Candidates, spill: ShingleSpill) -> tuple[pa.Table, pa.Table, dict[str, int]]:
+    config = run.config.near
+    chosen = _choose(run, found, spill)
+    banding = bands.Banding(config.bands, config.rows, config.threshold)
+    shape = (config.bands, len(chosen.texts))
+    room = None
+    if 8 * shape[0] * shape[1] > config.memory_bytes:
+        room = np.memmap(spill.folder / "bands.u64", np.uint64, "w+", shape=shape)
+    keys = bands.band_keys(chosen.texts, banding, room)
+    hashes = spill.hashes()
+
+    def shared(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        cuts = (
+            np.linspace(0, len(first), run.workers + 1).astype(int) if len(first) > 1000 else np.array([0, len(first)])
+        )
+        pieces = [slice(int(cuts[at]), int(cuts[at + 1])) for at in range(len(cuts) - 1)]
+        counted = run.each(
+            lambda piece: jaccard.shared(hashes, chosen.begin, chosen.end, first[piece], second[piece]), pieces
+        )
+        return np.concatenate(counted)
+
+    edges = bands.find_edges(keys, chosen.texts, banding, shared)
+    return _members(chosen, edges), _edges(chosen, edges), {
+        "texts": len(chosen.texts), "compared": edges.compared, "edges": len(edges.first), "remainder": edges.remainder,
+    }  # fmt: skip
+
+
+def _choose(run: Run, found: Candidates, spill: ShingleSpill) -> _Chosen:
+    """Load what is needed of the candidates with enough shingles; signatures go to one file beside the shingles."""
+    width = run.config.near.permutations
+    path = spill.folder / "signatures.u32"
+    kept_rows, counts, begins = [], [], []
+    spill.folder.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        for number, part in enumerate(found.parts):
+            mine = np.flatnonzero(found.part == number)
+            signed = storage.read_parquet(run.build.decisions("signatures", part), ["num_shingles", "signature"])
+            sizes = signed["num_shingles"].to_numpy().astype(np.int64)
+            enough = mine[sizes[found.row[mine]] >= run.config.near.min_shingles]
+            if not len(enough):
+                continue
+            start = spill.start(part)
+            if start is None:
+                _sign_part(run, part, spill)
+                start = spill.start(part)
+            assert start is not None
+            rows = found.row[enough]
+            taken = signed["signature"].take(pa.array(rows)).combine_chunks()
+            file.write(b"".join(taken.to_pylist()))
+            kept_rows.append(enough)
+            counts.append(sizes[rows])
+            begins.append(start + (np.cumsum(sizes) - sizes)[rows])
+    if not kept_rows:
+        empty = np.empty(0, np.int64)
+        texts = bands.Texts(np.empty((0, width), np.uint32), empty, empty)
+        return _Chosen(texts, pa.array([], pa.string()), empty, empty, empty)
+    signatures = np.asarray(np.memmap(path, np.uint32, "r")).reshape(-1, width)
+    chosen = np.concatenate(kept_rows)
+    ids = found.ids.take(pa.array(chosen))
+    order = np.argsort(found.rank[chosen])
+    count, begin = np.concatenate(counts)[order], np.concatenate(begins)[order]
+    texts = bands.Texts(signatures, order, count)
+    return _Chosen(texts, ids.take(pa.array(order)), found.rank[chosen][order], begin, begin + count)
+
+
+def _members(chosen: _Chosen, edges: bands.Edges) -> pa.Table:
+    """Return the contents with an edge; clusters are numbered in order of their best member."""
+    component = clusters.components(len(chosen.texts), edges.first, edges.second)
+    present = np.unique(np.concatenate([edges.first, edges.second]))
+    cluster = np.unique(component[present], return_inverse=True)[1]
+    return pa.table(
+        {"content_id": chosen.ids.take(pa.array(present)), "cluster": cluster, "rank": chosen.rank[present]}
+    ).cast(MEMBERS)
+
+
+def _edges(chosen: _Chosen, edges: bands.Edges) -> pa.Table:
+    return pa.table(
+        {
+            "first_id": chosen.ids.take(pa.array(edges.first)), "second_id": chosen.ids.take(pa.array(edges.second)),
+            "shared": edges.shared, "union": edges.union,
+        }
+    ).cast(EDGES)  # fmt: skip

@@ -1,0 +1,1 @@
+"""Near duplicates: sets of shingles, MinHash signatures, banded look-up, exact Jaccard verification, clusters."""

@@ -1,0 +1,55 @@
+"""The shingle sets of a build's texts on disk, for exact comparison: one file of 64-bit hashes, appended by threads.
+
+Lives only while a build runs. Parts whose signatures were inherited are not in it until they are asked for.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from stack_data import storage
+
+
+class ShingleSpill:
+    """Hashes of whole parts, in the order in which they were signed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._starts: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._size = 0
+        shutil.rmtree(folder, ignore_errors=True)
+
+    @property
+    def path(self) -> Path:
+        """The file of hashes."""
+        return self.folder / "shingles.u64"
+
+    def append(self, part: str, hashes: npt.NDArray[np.uint64]) -> None:
+        """Add the hashes of a part; StorageError when the disk refuses."""
+        try:
+            with self._lock:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                with self.path.open("ab") as file:
+                    hashes.tofile(file)
+                self._starts[part] = self._size
+                self._size += len(hashes)
+        except OSError as error:
+            raise storage.refused(self.path, error) from error
+
+    def start(self, part: str) -> int | None:
+        """Return where the hashes of a part begin, or None when they are not there."""
+        return self._starts.get(part)
+
+    def hashes(self) -> npt.NDArray[np.uint64]:
+        """Return all hashes as a mapped file."""
+        return np.asarray(np.memmap(self.path, np.uint64, "r")) if self._size else np.empty(0, np.uint64)
+
+    def remove(self) -> None:
+        """Delete the files."""
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,146 @@
+"""Near duplicates in whole builds: what goes and beside what, and that nothing but contents and places decides it."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from stack_data.build import BuildResult, build
+from stack_data.config_file import load
+from stack_data.errors import ConfigError
+from stack_data.why import explain, why
+from tests.corpus import MIT, fairstack
+
+
+def program(seed: int, lines: int = 60) -> list[str]:
+    chosen = random.Random(seed)
+    return [
+        f"value_{chosen.randint(0, 10**6)} = compute({chosen.randint(0, 10**6)}, other={at})" for at in range(lines)
+    ]
+
+
+def write_sources(root: Path) -> Path:
+    """Write two projects that share a file with a few lines changed, and files that are like nothing else."""
+    for number, folder in enumerate(("first", "second")):
+        (root / folder / "src").mkdir(parents=True)
+        (root / folder / "LICENSE").write_text(MIT.replace("Jane", folder.title()))
+        for family in range(8):
+            lines = program(family)
+            for member in range(3):
+                changed = [*lines]
+                for at in range(member + number):
+                    changed[7 * at] = f"changed_{folder}_{member}_{at} = nothing()"
+                (root / folder / "src" / f"f{family}_{member}.py").write_text("\n".join(changed) + "\n")
+        (root / folder / f"own_{folder}.py").write_text("\n".join(program(100 + number)) + "\n")
+        (root / folder / f"short_{folder}.py").write_text(f"x = {number}\n")
+    path = root / "near.toml"
+    path.write_text(
+        'name = "near"\ndate = 2026-01-01\n'
+        + "".join(f'[[source]]\nname = "{one}"\nkind = "directory"\npath = "{one}"\n' for one in ("first", "second"))
+        + '[release]\ntitle = "x"\nvalidation_fraction = 0\n'
+    )
+    return path
+
+
+def make(config: Path, name: str = "build", **values: object) -> BuildResult:
+    overrides = [f"{key.replace('__', '.')}={value}" for key, value in values.items()]
+    return build(load(config, [f'run.builds="{config.parent}/{name}"', *overrides]), config.parent)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_sources(tmp_path_factory.mktemp("near"))
+
+
+@pytest.fixture(scope="module")
+def built(config: Path) -> BuildResult:
+    return make(config)
+
+
+def test_one_of_each_family_stays_and_the_others_say_beside_what(built: BuildResult) -> None:
+    dropped = [row for row in built.fold.dropped.to_pylist() if row["reason"] == "near_duplicate"]
+    # Five of the six files of each family, and one of the two licence texts.
+    assert len(dropped) == 8 * 5 + 1
+    (story,) = [one for one in why(built.folder, "src/f0_2.py") if "second" in one["places"][0]["repository"]]
+    assert story["reason"] == "near_duplicate"
+    assert story["near"]["similarity"] >= 0.7
+    told = explain(story)
+    assert "near duplicates, cluster" in told
+    assert story["near"]["beside"] in told
+    kept = {row["content_id"] for row in built.fold.kept.to_pylist()}
+    assert story["near"]["beside"] in kept
+    (best,) = why(built.folder, story["near"]["beside"])
+    assert best["reason"] is None
+    assert "the best of those" in explain(best)
+
+
+def test_files_unlike_others_and_short_ones_stay(built: BuildResult) -> None:
+    for name in ("own_first.py", "own_second.py", "short_first.py", "short_second.py"):
+        (story,) = why(built.folder, name)
+        assert story["reason"] is None
+        assert story["near"] is None
+
+
+def test_released_rows_name_their_cluster(built: BuildResult) -> None:
+    assert built.release is not None
+    rows = [row for path in built.release.glob("data/*/*.parquet") for row in pq.read_table(path).to_pylist()]
+    clusters = [row["near_duplicate_cluster"] for row in rows if row["near_duplicate_cluster"] is not None]
+    assert sorted(clusters) == list(range(9))
+
+
+def clusters_of(result: BuildResult) -> tuple[bytes, bytes]:
+    return (result.folder / "clusters/edges.parquet").read_bytes(), (
+        result.folder / "clusters/members.parquet"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"run__workers": 1}, {"run__workers": 3}, {"fetch__part_rows": 3}, {"near__memory_bytes": 1}],
+    ids=["one worker", "three workers", "many parts", "bands in a file"],
+)
+def test_workers_parts_and_memory_change_no_byte(
+    config: Path, built: BuildResult, values: dict[str, object], request: pytest.FixtureRequest
+) -> None:
+    assert clusters_of(make(config, request.node.callspec.id, **values)) == clusters_of(built)
+
+
+def test_signatures_that_are_there_are_used_again(config: Path, built: BuildResult) -> None:
+    folder = config.parent / "again" / "near"
+    shutil.copytree(built.folder, folder)
+    shutil.rmtree(folder / "clusters")
+    shutil.rmtree(folder / "releases")
+    signed = {path.name: path.stat().st_mtime_ns for path in (folder / "decisions/signatures").glob("*.parquet")}
+    result = make(config, "again")
+    assert clusters_of(result) == clusters_of(built)
+    assert signed == {
+        path.name: path.stat().st_mtime_ns for path in (folder / "decisions/signatures").glob("*.parquet")
+    }
+    assert not list(folder.rglob(".spill"))
+
+
+def test_near_duplicates_can_be_kept(config: Path) -> None:
+    result = make(config, "kept", near__enabled="false")
+    assert not [row for row in result.fold.dropped.to_pylist() if row["reason"] == "near_duplicate"]
+
+
+def test_another_threshold_is_refused_with_the_way_out(config: Path, built: BuildResult) -> None:
+    words = ["data", "build", config, "--set", f'run.builds="{config.parent}/build"', "--set", "near.threshold=0.9"]
+    done = fairstack(*words)
+    assert done.returncode == 1
+    assert "--anew near" in done.stderr
+    with pytest.raises(ConfigError, match="permutations"):
+        make(config, "wrong", near__bands=64)
+
+
+def test_verify_reads_clusters_and_signatures(built: BuildResult, tmp_path: Path) -> None:
+    copy = tmp_path / "near"
+    shutil.copytree(built.folder, copy)
+    (copy / "clusters/edges.parquet").write_bytes(b"PAR1 damaged")
+    done = fairstack("data", "verify", copy)
+    assert done.returncode == 1
+    assert "clusters/edges.parquet" in done.stdout
