@@ -57,7 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("config", type=Path, metavar="CONFIG", help="TOML file, e.g. configs/demo.toml")
     build.add_argument("--set", action="append", default=[], metavar="a.b=value", help="override one value")
     build.add_argument(
-        "--anew", metavar="STEP", help="make this step and what follows anew: fetch, exact, header, license, language, signatures, near"
+        "--anew",
+        metavar="STEP",
+        help="make this step and what follows anew: fetch, exact, header, license, language, signatures, near",
     )
 
     release = _verb(verbs, "release", _release, "make a release of a finished build")
@@ -73,6 +75,10 @@ def _parser() -> argparse.ArgumentParser:
 
     verify = _verb(verbs, "verify", _verify, "check every byte of a build or a release against its manifests")
     verify.add_argument("folder", type=Path, metavar="BUILD|RELEASE")
+
+    similar = _verb(verbs, "similar", _similar, "say which files of a release a file is a near duplicate of")
+    similar.add_argument("release", type=Path, metavar="RELEASE")
+    similar.add_argument("file", type=Path, metavar="FILE")
 
     for name, run, purpose in (
         ("license", _license, "say which licence files stand under, with evidence"),
@@ -192,6 +198,22 @@ def _verify(arguments: argparse.Namespace) -> int:
         state = "all sound" if not result.problems else f"{len(result.problems)} problems"
         _out(f"verify: {result.num_files:,} files and {result.num_rows:,} rows checked, {state}")
     return 1 if result.problems else 0
+
+
+def _similar(arguments: argparse.Namespace) -> int:
+    from stack_data.similar import similar
+
+    found = similar(arguments.release, arguments.file)
+    for one in found:
+        licenses = " AND ".join(one.detected_licenses)
+        _out(
+            json.dumps(one.to_json())
+            if arguments.json
+            else f"{one.similarity:.3f}  {one.content_id}  {one.host}/{one.repo_name}: {one.path} ({licenses})"
+        )
+    if not arguments.json:
+        _out(f"similar: {len(found):,} near duplicates in {arguments.release}")
+    return 0
 
 
 def _license(arguments: argparse.Namespace) -> int:

@@ -255,6 +255,15 @@ def read_row_groups(path: Path, columns: list[str] | None = None) -> Iterator[pa
         raise InputError(f"{path} is damaged or no Parquet file: {first_line(error)}") from error
 
 
+def read_row_group(path: Path, index: int, columns: list[str] | None = None) -> pa.Table:
+    """Return one row group of a Parquet file; InputError when it is missing or damaged."""
+    try:
+        with pq.ParquetFile(path) as file:
+            return file.read_row_group(index, columns=columns, use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path} is damaged or no Parquet file: {first_line(error)}") from error
+
+
 def read_metadata(path: Path) -> dict[str, str] | None:
     """Return the key-value metadata of a Parquet file, or None when there is no whole file."""
     try:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from datasketch import LeanMinHash, MinHash
 
 from stack_data.build import BuildResult, build
 from stack_data.config_file import load
-from stack_data.errors import ConfigError
+from stack_data.errors import ConfigError, InputError
+from stack_data.near.shingles import permutations, sign
+from stack_data.near.sketches import from_lean, to_lean
 from stack_data.why import explain, why
 from tests.corpus import MIT, fairstack
 
@@ -144,3 +149,36 @@ def test_verify_reads_clusters_and_signatures(built: BuildResult, tmp_path: Path
     done = fairstack("data", "verify", copy)
     assert done.returncode == 1
     assert "clusters/edges.parquet" in done.stdout
+
+
+def test_a_release_says_what_a_file_is_near_to(built: BuildResult, tmp_path: Path) -> None:
+    assert built.release is not None
+    asked = tmp_path / "asked.py"
+    asked.write_text("\n".join(["changed = 1", *program(3)[1:]]) + "\n")
+    done = fairstack("data", "similar", built.release, asked, "--json")
+    assert done.returncode == 0, done.stderr
+    (found,) = map(json.loads, done.stdout.splitlines())
+    assert found["path"].startswith("src/f3_")
+    assert 0.7 <= found["similarity"] < 1
+    assert found["detected_licenses"] == ["MIT"]
+    asked.write_text("\n".join(program(999)))
+    done = fairstack("data", "similar", built.release, asked)
+    assert done.stdout.startswith("similar: 0 near duplicates")
+    done = fairstack("data", "similar", tmp_path, asked)
+    assert done.returncode == 1
+    assert "is no release" in done.stderr
+
+
+def test_signatures_are_datasketchs_sketches(built: BuildResult) -> None:
+    using = permutations()
+    signed = sign(pa.array(["\n".join(program(1)), "\n".join(["x = 1", *program(1)])]), using)
+    sketches = [to_lean(signature, using) for signature in signed.signatures]
+    assert sketches[0].jaccard(sketches[1]) == (signed.signatures[0] == signed.signatures[1]).mean()
+    assert (from_lean(sketches[0], using) == signed.signatures[0]).all()
+    buffer = bytearray(sketches[0].bytesize())
+    sketches[0].serialize(buffer)
+    assert (from_lean(LeanMinHash.deserialize(buffer), using) == signed.signatures[0]).all()
+    foreign = MinHash(num_perm=256, seed=1)
+    foreign.update(b"a")
+    with pytest.raises(InputError, match="none of these signatures"):
+        from_lean(LeanMinHash(foreign), using)
