@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -199,10 +200,39 @@ def quality(result: Result, found: Signed, pairs: dict[float, tuple[Ints, Ints]]
     yield f"{(shared >= 0.7 * union).mean() * kept:.4f}"
 
 
+def peer(script: str, python: str, path: Path, workers: int) -> tuple[float, set[str]]:
+    """Run a peer's script under its own interpreter; return its seconds and the ids it keeps."""
+    output = path.with_suffix(f".{script}.txt")
+    begin = time.perf_counter()
+    words = [
+        python,
+        str(Path(__file__).parent / "peers" / "near" / f"{script}.py"),
+        str(path),
+        str(output),
+        str(workers),
+    ]
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - begin, set(output.read_text().split())
+
+
+def judge(kept: set[str], path: Path, found: Signed, pairs: tuple[Ints, Ints]) -> str:
+    """Say how many files a peer drops, how many of them are truly near a kept one, and how many true pairs it splits up."""
+    ids = pq.read_table(path, columns=["id"])["id"].to_pylist()
+    stays = np.array([one in kept for one in ids])
+    first, second = pairs
+    beside = np.zeros(len(ids), bool)
+    beside[first[stays[second]]] = True
+    beside[second[stays[first]]] = True
+    both = (stays[first] & stays[second]).mean()
+    dropped = np.flatnonzero(~stays)
+    return f"drops {len(dropped):,}; precision {beside[dropped].mean():.4f}; both kept of {both:.4f} of the true pairs"
+
+
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description="Measure near deduplication.")
     parser.add_argument("folders", nargs="*", type=Path, default=[Path(sysconfig.get_path("purelib"))])
+    parser.add_argument("--peers", help="an interpreter with text-dedup and datatrove")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -224,6 +254,18 @@ def main() -> None:
             sys.stdout.write(
                 f"{name}: {result.seconds:.2f} s, {megabytes / result.seconds:.0f} MB/s; drops {(result.beside >= 0).sum():,}; "
                 f"compared {edges.compared:,}, edges {len(edges.first):,}\n    recall (pairs / clusters) {seven}, {eight}; precision {precision}\n"
+            )
+        first, second = pairs[0.7]
+        for name, (result, _) in rows.items():
+            stays = result.beside < 0
+            sys.stdout.write(f"{name}: both kept of {(stays[first] & stays[second]).mean():.4f} of the true pairs\n")
+        for script in ("text_dedup_kept", "datatrove_kept") if options.peers else ():
+            seconds, kept = peer(script, options.peers, path, options.workers)
+            ratio = seconds / rows["32 x 8"][0].seconds
+            told = judge(kept, path, found, pairs[0.7])
+            sys.stdout.write(
+                f"{script.removesuffix('_kept')}: {seconds:.1f} s, {megabytes / seconds:.2f} MB/s, ours at 32 x 8 is {ratio:.0f} times as fast; "
+                f"{told}\n"
             )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     sys.stdout.write(f"peak resident memory with the exact join {peak:,.0f} MB\n")

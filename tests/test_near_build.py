@@ -17,6 +17,7 @@ from stack_data.config_file import load
 from stack_data.errors import ConfigError, InputError
 from stack_data.near.shingles import permutations, sign
 from stack_data.near.sketches import from_lean, to_lean
+from stack_data.release.shards import repository_draw
 from stack_data.why import explain, why
 from tests.corpus import MIT, fairstack
 
@@ -182,3 +183,36 @@ def test_signatures_are_datasketchs_sketches(built: BuildResult) -> None:
     foreign.update(b"a")
     with pytest.raises(InputError, match="none of these signatures"):
         from_lean(LeanMinHash(foreign), using)
+
+
+def test_what_is_nearly_in_training_is_never_validated_on(tmp_path: Path) -> None:
+    """The best of a family lies in a repository drawn for validation, a lesser one in a repository that is not."""
+    drawn = next(name for at in range(1000) if repository_draw(f"directory/-/{(name := f'a{at:03d}')}", 0) < 0.01)
+    others = [name for at in range(60) if repository_draw(f"directory/-/{(name := f'b{at:03d}')}", 0) > 0.4][:12]
+    tables = ""
+    for number, name in enumerate([drawn, *others]):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "LICENSE").write_text(MIT.replace("Jane", f"Author {number}"))
+        (tmp_path / name / f"own_{number}.py").write_text("\n".join(program(500 + number)) + "\n")
+        (tmp_path / name / "shared.py").write_text("\n".join([f"only_{number} = {number}", *program(400)]) + "\n")
+        tables += f'[[source]]\nname = "{name}"\nkind = "directory"\npath = "{name}"\n'
+    config = tmp_path / "split.toml"
+    config.write_text(f'name = "split"\ndate = 2026-01-01\n{tables}[release]\ntitle = "x"\nvalidation_bytes = 1000\n')
+    result = make(config)
+    assert result.release is not None
+    paths = {
+        split: [
+            row["path"]
+            for path in result.release.glob(f"data/python/{split}-*")
+            for row in pq.read_table(path).to_pylist()
+        ]
+        for split in ("train", "validation")
+    }
+    assert paths["validation"] == ["own_0.py"]
+    assert paths["train"].count("shared.py") == 1
+    best = next(
+        row
+        for row in result.fold.kept.to_pylist()
+        if row["near_duplicate_cluster"] is not None and row["language"] == "Python"
+    )
+    assert best["group"] == drawn

@@ -19,7 +19,7 @@ from stack_data.layout import Build
 from stack_data.text import decode
 
 SAMPLE_LINES = 14
-SAMPLE_LANGUAGES = 12
+SAMPLE_LANGUAGES = 60
 TOP = 15
 
 
