@@ -17,6 +17,7 @@ from pathlib import Path
 import stack_data.build as building
 from stack_data import decide, pipeline
 from stack_data.config_file import load
+from stack_data.decide_near import run_near
 from stack_data.fold import fold
 from stack_data.release.release import release
 
@@ -52,6 +53,8 @@ def main() -> None:
         lap("license")
         pipeline.run_part_stage(run, decide.language_stage(run))
         lap("language")
+        run_near(run)
+        lap("near")
         joined = fold(run.build, config, run.parts())
         lap("fold")
         building.write_report(run, joined, {})
