@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -169,8 +171,14 @@ def _samples(build: Build, kept: pa.Table, names: pa.Array) -> tuple[Sample, ...
 
 
 def _sample(build: Build, row: dict[str, object], language: str, repository: str) -> Sample:
-    part, number = str(row["part"]), int(str(row["row"]))
-    file = storage.read_parquet(build.files(part), ["content", "encoding"]).slice(number, 1).to_pylist()[0]
-    path = storage.read_parquet(build.provenance(str(row["place_part"])), ["path"])["path"][int(str(row["place_row"]))]
+    file = _row(build.files(str(row["part"])), int(str(row["row"])), ["content", "encoding"])
+    path = _row(build.provenance(str(row["place_part"])), int(str(row["place_row"])), ["path"])["path"]
     lines = decode(file["content"], file["encoding"]).splitlines()[:SAMPLE_LINES]
     return Sample(language, f"{repository}: {path}", str(row["expression"]), "\n".join(line[:120] for line in lines))
+
+
+def _row(path: Path, number: int, columns: list[str]) -> dict[str, Any]:
+    """Return one row of a build's file, reading its row group alone."""
+    group, at = divmod(number, storage.ROW_GROUP_ROWS)
+    row: dict[str, Any] = storage.read_row_group(path, group, columns).slice(at, 1).to_pylist()[0]
+    return row
