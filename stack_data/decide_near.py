@@ -32,6 +32,8 @@ def run_near(run: Run) -> None:
         if run.config.near.enabled:
             run_part_stage(run, signature_stage(run, spill))
         _cluster(run, spill)
+    except OSError as error:
+        raise storage.refused(spill.folder, error) from error
     finally:
         spill.remove()
 
@@ -115,7 +117,7 @@ def _find(run: Run, found: Candidates, spill: ShingleSpill) -> tuple[pa.Table, p
     shape = (config.bands, len(chosen.texts))
     room = None
     if 8 * shape[0] * shape[1] > config.memory_bytes:
-        room = np.memmap(spill.folder / "bands.u64", np.uint64, "w+", shape=shape)
+        room = spill.room("bands.u64", shape)
     keys = bands.band_keys(chosen.texts, banding, room)
     hashes = spill.hashes()
 

@@ -13,6 +13,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -79,8 +80,8 @@ def locked(folder: Path) -> Iterator[None]:
 
 def refused(path: Path, error: OSError) -> StorageError:
     """Return the StorageError for an OSError met while writing `path`."""
-    # pyarrow raises OSError without errno for a full disk; its text is all there is.
-    if error.errno in _FULL or "No space left" in str(error):
+    # pyarrow and numpy raise OSError without errno for a full disk; its text is all there is.
+    if error.errno in _FULL or re.search(r"No space left|requested and \d+ written", str(error)):
         return StorageError(f"the disk is full at {path}; what was finished before is kept: free space and run again")
     return StorageError(f"cannot write {path}: {error.strerror or error}")
 

@@ -5,6 +5,7 @@ Lives only while a build runs. Parts whose signatures were inherited are not in 
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -49,6 +50,13 @@ class ShingleSpill:
     def hashes(self) -> npt.NDArray[np.uint64]:
         """Return all hashes as a mapped file."""
         return np.asarray(np.memmap(self.path, np.uint64, "r")) if self._size else np.empty(0, np.uint64)
+
+    def room(self, name: str, shape: tuple[int, int]) -> npt.NDArray[np.uint64]:
+        """Return a mapped file of 64-bit values. Its blocks are reserved first: a full disk is an error, not a crash."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / name).open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, max(8 * shape[0] * shape[1], 1))
+        return np.asarray(np.memmap(self.folder / name, np.uint64, "r+", shape=shape))
 
     def remove(self) -> None:
         """Delete the files."""

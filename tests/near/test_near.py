@@ -5,6 +5,9 @@ from __future__ import annotations
 import itertools
 import random
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -203,3 +206,18 @@ def test_the_walk_keeps_the_best_and_drops_only_beside_an_edge(
     for one, other in pairs:
         assert cluster[one] == cluster[other]
     assert all(cluster[cluster[text]] == cluster[text] <= text for text in range(count))
+
+
+def test_a_full_disk_under_the_spill_is_one_line(tmp_path: Path) -> None:
+    code = (
+        "import resource, signal, sys\nfrom pathlib import Path\nimport numpy as np\n"
+        "from stack_data.errors import StorageError\nfrom stack_data.near.spill import ShingleSpill\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "spill = ShingleSpill(Path(sys.argv[1]) / 'spill')\n"
+        "try:\n    spill.append('part', np.zeros(1000, np.uint64))\nexcept StorageError as error:\n    print(error)\n"
+        "try:\n    spill.room('bands', (10, 1000))\nexcept OSError as error:\n    print('refused')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    first, second = done.stdout.splitlines()
+    assert "the disk is full" in first
+    assert second == "refused"
