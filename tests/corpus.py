@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from stack_data.build import BuildResult, build
-from stack_data.config import BuildConfig
+from stack_data.config_file import load
 
 MIT = """MIT License
 
@@ -98,9 +98,10 @@ def write_config(root: Path, name: str = "small", extra: str = "", folders: tupl
     return path
 
 
-def run_build(config: BuildConfig, folder: Path) -> BuildResult:
-    """Build in this process."""
-    return build(config, folder)
+def make(config: Path, builds: str = "build", **values: object) -> BuildResult:
+    """Build in this process, in a folder beside the configuration; `license__places="any"` overrides license.places."""
+    overrides = [f"{key.replace('__', '.')}={value}" for key, value in values.items()]
+    return build(load(config, [f'run.builds="{config.parent}/{builds}"', *overrides]), config.parent)
 
 
 def fairstack(*words: str | Path, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -12,14 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from datasketch import LeanMinHash, MinHash
 
-from stack_data.build import BuildResult, build
-from stack_data.config_file import load
+from stack_data.build import BuildResult
 from stack_data.errors import ConfigError, InputError
 from stack_data.near.shingles import permutations, sign
 from stack_data.near.sketches import from_lean, to_lean
 from stack_data.release.shards import repository_draw
 from stack_data.why import explain, why
-from tests.corpus import MIT, fairstack
+from tests.corpus import MIT, fairstack, make
 
 
 def program(seed: int, lines: int = 60) -> list[str]:
@@ -50,11 +49,6 @@ def write_sources(root: Path) -> Path:
         + '[release]\ntitle = "x"\nvalidation_fraction = 0\n'
     )
     return path
-
-
-def make(config: Path, name: str = "build", **values: object) -> BuildResult:
-    overrides = [f"{key.replace('__', '.')}={value}" for key, value in values.items()]
-    return build(load(config, [f'run.builds="{config.parent}/{name}"', *overrides]), config.parent)
 
 
 @pytest.fixture(scope="module")
