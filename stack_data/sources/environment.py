@@ -25,7 +25,6 @@ from typing import Any, NamedTuple
 
 from stack_data.config import EnvironmentConfig
 from stack_data.errors import SourceError
-from stack_data.reasons import Reason
 from stack_data.sources.folders import Listed, check_listing, entries_of, list_tree, locked_listing, read_files
 from stack_data.sources.forges import alias_of
 from stack_data.sources.source import Entry, Repository, SourceContext, Unit, UnitReading
@@ -54,7 +53,7 @@ def resolve(config: EnvironmentConfig, context: SourceContext) -> list[Unit]:
     places = _find(config, context.config_folder)
     locked: dict[str, Any] = {
         "version": places.version,
-        "site_packages": locked_listing(places.site_packages, list_tree(places.site_packages)),
+        "site_packages": locked_listing(places.site_packages, _list(places.site_packages)),
         "distributions": sorted(_normal(name) for name in config.distributions),
         "exclude": sorted(_normal(name) for name in config.exclude),
         "standard_library": None,
@@ -64,7 +63,7 @@ def resolve(config: EnvironmentConfig, context: SourceContext) -> list[Unit]:
     if missing:
         raise SourceError(f"not installed in {places.site_packages}: {', '.join(missing)}")
     if config.standard_library:
-        locked["standard_library"] = locked_listing(places.standard_library, _list_library(places.standard_library))
+        locked["standard_library"] = locked_listing(places.standard_library, _list(places.standard_library))
     return [Unit(config.name, locked)]
 
 
@@ -72,7 +71,7 @@ def read(unit: Unit, context: SourceContext) -> UnitReading:
     """Read the environment; SourceError when it changed since it was locked."""
     locked = dict(unit.locked)
     site = locked["site_packages"]["root"]
-    listing = list_tree(site)
+    listing = _list(site)
     check_listing(site, listing, locked["site_packages"])
     distributions = [one for one in _distributions(site) if _is_wanted(one.name, locked)]
     repositories = [Repository(host="pypi", owner="-", repo=one.name, aliases=one.aliases) for one in distributions]
@@ -80,7 +79,7 @@ def read(unit: Unit, context: SourceContext) -> UnitReading:
     entries = _site_entries(site, listing, distributions, locked, context)
     library = locked["standard_library"]
     if library:
-        files = _list_library(library["root"])
+        files = _list(library["root"])
         check_listing(library["root"], files, library)
         repositories.append(
             Repository(host="python", owner="-", repo="cpython", aliases=("github.com/python/cpython",))
@@ -93,7 +92,7 @@ def _chain(
     first: Iterator[Entry], root: str, files: list[Listed], repository: int, version: str, context: SourceContext
 ) -> Iterator[Entry]:
     yield from first
-    yield from entries_of(read_files(root, map(_without_caches, files), context.limits), repository, version)
+    yield from entries_of(read_files(root, files, context.limits), repository, version)
 
 
 def _find(config: EnvironmentConfig, config_folder: Path) -> _Places:
@@ -132,8 +131,13 @@ def _no_library(config: EnvironmentConfig, folder: Path) -> _Places:
     raise SourceError(f"{folder} is no virtual environment; for a bare folder set standard_library = false")
 
 
-def _list_library(root: str) -> list[Listed]:
-    return list_tree(root, lambda path: path in ("site-packages/", "dist-packages/"))
+def _list(root: str) -> list[Listed]:
+    """List site-packages or a library without the site-packages in it, and without byte-code caches.
+
+    Python writes caches whenever it imports something, this build's own modules among them: were they part of the
+    environment, reading it would change it.
+    """
+    return list_tree(root, lambda path: path.endswith("__pycache__/") or path in ("site-packages/", "dist-packages/"))
 
 
 def _is_wanted(name: str, locked: dict[str, Any]) -> bool:
@@ -149,24 +153,10 @@ def _site_entries(
         # A selection was asked for: what it leaves out is not part of the source.
         listing = [listed for listed in listing if listed.path in owners]
     versions = [*(one.version for one in distributions), ""]
-    numbers = [owners.get(_source_of_cache(listed.path), unowned) for listed in listing]
-    read = read_files(site, map(_without_caches, listing), context.limits)
+    numbers = [owners.get(listed.path, unowned) for listed in listing]
+    read = read_files(site, listing, context.limits)
     for number, entry in zip(numbers, entries_of(read), strict=True):
         yield entry._replace(repository=number, revision=versions[number])
-
-
-def _source_of_cache(path: str) -> str:
-    """Return the source a byte-code cache was made from, which owns it; any other path as it is."""
-    if "__pycache__/" not in path:
-        return path
-    folder, _, name = path.rpartition("/")
-    return f"{folder.removesuffix('__pycache__')}{name.split('.', 1)[0]}.py"
-
-
-def _without_caches(listed: Listed) -> Listed:
-    if listed.path.endswith(".pyc") and listed.reason is None:
-        return listed._replace(reason=Reason.BINARY, detail="byte code, by its name")
-    return listed
 
 
 def _distributions(site: str) -> list[_Distribution]:

@@ -123,12 +123,25 @@ def test_an_environment_is_read_by_distribution(tmp_path: Path) -> None:
     owned = {entry.path: names[entry.repository] for entry in entries}
     assert owned == {
         "thing/__init__.py": "pypi/thing", "Thing-1.0.dist-info/METADATA": "pypi/thing", "stray.py": "environment/unowned",
-        "Thing-1.0.dist-info/RECORD": "environment/unowned", "thing/__pycache__/__init__.cpython-312.pyc": "pypi/thing",
+        "Thing-1.0.dist-info/RECORD": "environment/unowned",
         "os.py": "python/cpython", "LICENSE.txt": "python/cpython",
     }  # fmt: skip
     assert repositories[0].aliases == ("github.com/o/thing",)
     assert {entry.revision for entry in entries if entry.path == "thing/__init__.py"} == {"1.0"}
-    assert contents(entries)["thing/__pycache__/__init__.cpython-312.pyc"] == "binary"
+
+
+def test_byte_code_that_python_writes_meanwhile_changes_nothing(tmp_path: Path) -> None:
+    site = environment(tmp_path) / "lib/python3.12/site-packages"
+    (unit,) = units(tmp_path, "environment", python="venv")
+    for folder in (site / "thing/__pycache__", tmp_path / "python/lib/python3.12/__pycache__"):
+        folder.mkdir(exist_ok=True)
+        (folder / "new.cpython-312.pyc").write_text("bytes")
+    assert not [
+        entry for entry in kinds.read("environment", unit, context(tmp_path)).entries if "pycache" in entry.path
+    ]
+    (site / "thing/new.py").write_text("y = 2\n")
+    with pytest.raises(SourceError, match="changed since it was locked"):
+        kinds.read("environment", unit, context(tmp_path))
 
 
 def test_distributions_can_be_selected(tmp_path: Path) -> None:
