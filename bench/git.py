@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from stack_data.config import GitConfig, GitRepositoryConfig, LimitsConfig
+from stack_data.config import LimitsConfig
+from stack_data.config_sources import GitConfig, GitRepositoryConfig
 from stack_data.sources import git
 from stack_data.sources.source import SourceContext
 

@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md from stack_data/config.py. Run it after changing a setting: a test compares the two."""
+"""Writes docs/configuration.md from stack_data/config.py and config_sources.py. Run it after changing a setting: a test compares the two."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from stack_data import config
+from stack_data import config, config_sources
+from stack_data.filters.profiles import profiles
 
 HEAD = """# Configuration
 
@@ -33,22 +34,33 @@ title = "Our code and what is permissive"
 ```
 """
 
+FILTER_NOTE = (
+    "Which texts are worth training on. A rule that is not set is as the profile has it (shown: starcoder2); 0 or false "
+    "switches it off; [filters.md](filters.md) lists the exceptions by language. "
+    '`[filter.languages."NAME"]` sets the same rules for one language.'
+)
+
 TABLES: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("The file", config.BuildConfig, "Keys at the top."),
-    ("[[source]]", config.SourceConfig, "What every source may say beside what its kind takes."),
-    ('kind = "git"', config.GitConfig, ""),
-    ("[[source.repositories]]", config.GitRepositoryConfig, "Also the columns of a `table`."),
-    ('kind = "archive"', config.ArchiveConfig, ""),
-    ('kind = "directory"', config.DirectoryConfig, ""),
-    ('kind = "environment"', config.EnvironmentConfig, ""),
-    ('kind = "packages"', config.PackagesConfig, ""),
-    ('kind = "huggingface"', config.HuggingFaceConfig, ""),
-    ("[source.columns]", config.ColumnsConfig, "Names of a data set's columns; a dotted name reads inside structs."),
-    ('kind = "software_heritage"', config.SoftwareHeritageConfig, ""),
+    ("[[source]]", config_sources.SourceConfig, "What every source may say beside what its kind takes."),
+    ('kind = "git"', config_sources.GitConfig, ""),
+    ("[[source.repositories]]", config_sources.GitRepositoryConfig, "Also the columns of a `table`."),
+    ('kind = "archive"', config_sources.ArchiveConfig, ""),
+    ('kind = "directory"', config_sources.DirectoryConfig, ""),
+    ('kind = "environment"', config_sources.EnvironmentConfig, ""),
+    ('kind = "packages"', config_sources.PackagesConfig, ""),
+    ('kind = "huggingface"', config_sources.HuggingFaceConfig, ""),
+    (
+        "[source.columns]",
+        config_sources.ColumnsConfig,
+        "Names of a data set's columns; a dotted name reads inside structs.",
+    ),
+    ('kind = "software_heritage"', config_sources.SoftwareHeritageConfig, ""),
     ("[limits]", config.LimitsConfig, ""),
     ("[fetch]", config.FetchConfig, ""),
     ("[license]", config.LicenseConfig, ""),
     ("[language]", config.LanguageConfig, ""),
+    ("[filter]", config.FilterConfig, FILTER_NOTE),
     ("[near]", config.NearConfig, ""),
     ("[release]", config.ReleaseConfig, ""),
     ("[run]", config.RunConfig, ""),
@@ -61,11 +73,11 @@ def page() -> str:
 
 
 def _table(title: str, model: type[BaseModel], note: str) -> str:
-    inherited = set(config.SourceConfig.model_fields) if model is not config.SourceConfig else set()
+    inherited = set(config_sources.SourceConfig.model_fields) if model is not config_sources.SourceConfig else set()
     rows = [
-        f"| `{field.alias or name}` | {_type(field.annotation)} | {_default(field)} | {_meaning(field)} |"
+        f"| `{field.alias or name}` | {_type(field.annotation)} | {_default_in(model, name, field)} | {_meaning(field)} |"
         for name, field in model.model_fields.items()
-        if name not in (inherited if issubclass(model, config.SourceConfig) else set()) | {"kind"}
+        if name not in (inherited if issubclass(model, config_sources.SourceConfig) else set()) | {"kind"}
         and not _is_table(field)
     ]
     told = " ".join(filter(None, (note or (model.__doc__ or "").split("\n\n")[0].replace("\n", " ").strip(),)))
@@ -82,8 +94,14 @@ def _meaning(field: Any) -> str:
     return " ".join((field.description or "").split()).replace("|", "\\|")
 
 
-def _default(field: Any) -> str:
-    value = field.default
+def _default_in(model: type[BaseModel], name: str, field: Any) -> str:
+    if model is config.FilterConfig and field.default is None:
+        value = getattr(profiles()["starcoder2"][0], name)
+        return "off" if value is None else _shown(value)
+    return _shown(field.default)
+
+
+def _shown(value: Any) -> str:
     if value is PydanticUndefined:
         return "required"
     if value in (None, (), {}, ""):

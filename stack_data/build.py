@@ -16,6 +16,7 @@ from stack_data.config import BuildConfig
 from stack_data.config_file import load_resolved
 from stack_data.decide import decide_all, loading_tables, own_curations
 from stack_data.errors import ConfigError, InputError, StaleBuildError
+from stack_data.filters import profiles
 from stack_data.fold import Fold, fold
 from stack_data.layout import Build
 from stack_data.licenses import expressions
@@ -48,6 +49,7 @@ def check_config(config: BuildConfig, config_folder: Path) -> None:
                 f"source {source.name}: license {source.license!r} is no SPDX expression and no LicenseRef-..."
             )
     language.check(config.language)
+    profiles.check(config.filter)
     own_curations(config, config_folder)
 
 

@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--anew",
         metavar="STEP",
-        help="make this step and what follows anew: fetch, exact, header, license, language, signatures, near",
+        help="make this step and what follows anew: fetch, exact, header, license, language, filter, signatures, near",
     )
 
     release = _verb(verbs, "release", _release, "make a release of a finished build")

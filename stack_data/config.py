@@ -8,15 +8,11 @@ the environment alone.
 from __future__ import annotations
 
 from datetime import date as Date
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-
-class Model(BaseModel):
-    """Base of all configuration tables: frozen, no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+from stack_data.config_sources import AnySource, GitConfig, Model
 
 
 class LimitsConfig(Model):
@@ -36,202 +32,6 @@ class LimitsConfig(Model):
     """Tries of a unit before its failure is recorded."""
     retry_seconds: float = Field(1.0, ge=0)
     """Pause before the second try; doubles with each further one."""
-
-
-class SourceConfig(Model):
-    """What every [[source]] table may say."""
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
-    """Names the source's files; unique in the build."""
-    license: str | None = None
-    """SPDX expression declared for everything in the source, e.g. LicenseRef-our-code for one's own code."""
-    audience: str = Field("public", pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
-    """Who may see it: releases emit the places of one audience only."""
-
-
-class GitRepositoryConfig(Model):
-    """One repository of a git source."""
-
-    url: str
-    """Path or URL of the repository."""
-    revision: str = "HEAD"
-    """Branch, tag or commit."""
-    host: str | None = None
-    """Host, owner and repo default to those of the remote URL."""
-    owner: str | None = None
-    """See host."""
-    repo: str | None = None
-    """host, owner and repo default to those of the remote URL."""
-    owner_id: int | None = None
-    """The owner's number at the host, when known."""
-    repo_id: int | None = None
-    """The repository's number at the host, when known."""
-    stars: int | None = None
-    """Stars at the host; of equal contents, places with more are displayed."""
-    is_fork: bool = False
-    """Forks are displayed last."""
-    fork_of: str = ""
-    """host/owner/repo it was forked from."""
-    host_time: str = ""
-    """When the host says it was made (UTC, 2020-01-31T12:00:00Z)."""
-    aliases: tuple[str, ...] = ()
-    """Other names it had or has, host/owner/repo."""
-    license: str | None = None
-    """What the host states as its licence: one more statement at its root."""
-    audience: str | None = None
-    """Who may see it; default: the source's."""
-
-
-class GitConfig(SourceConfig):
-    """Git repositories: some named ones, a folder of bare mirrors, or a table of many."""
-
-    kind: Literal["git"]
-    repositories: tuple[GitRepositoryConfig, ...] = ()
-    """Tables [[source.repositories]], or a list of inline tables."""
-    mirrors: str | None = None
-    """A folder in which every repository found, bare or not, is a unit."""
-    table: str | None = None
-    """A CSV, JSON lines or Parquet file with the columns of a repository table."""
-    authors: bool = True
-    """Walk the history for the authors of each file; needs FAIRSTACK_AUTHOR_KEY, else authors stay unknown."""
-
-    @model_validator(mode="after")
-    def _names_something(self) -> GitConfig:
-        if not (self.repositories or self.mirrors or self.table):
-            raise ValueError("a git source needs repositories, mirrors or a table")
-        return self
-
-
-class ArchiveConfig(SourceConfig):
-    """Archives: tar.gz, tar.bz2, tar.xz, tar, zip, wheel; paths or URLs."""
-
-    kind: Literal["archive"]
-    archives: tuple[str, ...]
-    """Paths or URLs."""
-    host: str = "archive"
-    """Shown as the host of its repositories."""
-    owner: str = "-"
-    """Shown as their owner."""
-    sha256: dict[str, str] = {}
-    """Expected SHA-256 by archive as listed above."""
-
-
-class DirectoryConfig(SourceConfig):
-    """A folder tree, read as one repository."""
-
-    kind: Literal["directory"]
-    path: str
-    """The folder."""
-    host: str = "directory"
-    """Shown as the host of its repository."""
-    owner: str = "-"
-    """Shown as its owner."""
-    repo: str | None = None
-    """Defaults to the folder's name."""
-    exclude: tuple[str, ...] = (".git/",)
-    """gitignore-style patterns left out of the listing."""
-
-
-class EnvironmentConfig(SourceConfig):
-    """An installed Python environment: each distribution of its site-packages, and the standard library."""
-
-    kind: Literal["environment"]
-    python: str | None = None
-    """The environment's interpreter or folder; default: the one that runs the build."""
-    standard_library: bool = True
-    """Read the interpreter's standard library too."""
-    distributions: tuple[str, ...] = ()
-    """Only these; empty: all."""
-    exclude: tuple[str, ...] = ()
-    """Distributions left out."""
-
-
-class PackagesConfig(SourceConfig):
-    """Named packages of the Python and npm registries, through their JSON APIs."""
-
-    kind: Literal["packages"]
-    pypi: tuple[str, ...] = ()
-    """name or name==version; the source distribution is read."""
-    npm: tuple[str, ...] = ()
-    """name, @scope/name, name@version."""
-    pypi_url: str | None = None
-    """Registry of Python packages; default: the one pip is set up for, else the public one."""
-    npm_url: str | None = None
-    """Registry addresses; default: those of the public registries, or of pip's and npm's own settings."""
-
-
-class ColumnsConfig(Model):
-    """Which column of a data set holds what. A dotted name reads inside structs; files[] marks a list of files."""
-
-    content: str | None = None
-    """The text or bytes; null where contents come from `contents` by content_id."""
-    content_id: str | None = None
-    """Identity of the content."""
-    path: str = "path"
-    """Path in the repository."""
-    repository: str = "repo_name"
-    """A column with owner/repo."""
-    revision: str | None = None
-    """Commit or snapshot."""
-    license: str | None = None
-    """Licence or list of licences stated for the file."""
-    license_all_of: bool = True
-    """A list of licences is joined by AND (True) or by OR."""
-    stars: str | None = None
-    """Stars of the repository."""
-    files: str | None = None
-    """A list column with one struct per file; the columns above are then looked up in it first."""
-
-
-class HuggingFaceConfig(SourceConfig):
-    """Any data set that `datasets` reads, streamed."""
-
-    kind: Literal["huggingface"]
-    path: str
-    """Name on the hub, local folder, or a builder such as `parquet` with data_files."""
-    config: str | None = None
-    """The data set's configuration."""
-    split: str = "train"
-    """The split."""
-    revision: str | None = None
-    """Commit, tag or branch of the data set."""
-    data_files: tuple[str, ...] = ()
-    """Files to read, where the data set does not say."""
-    preset: Literal["the-stack", "the-stack-v2", "stack-v3-train"] | None = None
-    """A known column layout."""
-    columns: ColumnsConfig | None = None
-    """Overrides the preset."""
-    host: str = "github.com"
-    """Host of the repositories that the rows name."""
-    contents: str | None = None
-    """Where contents are when the rows hold ids only: a bucket layout as for software_heritage."""
-
-
-class SoftwareHeritageConfig(SourceConfig):
-    """Contents named by SWHID or sha1_git, from the public bucket's layout (content/<sha1>.gz)."""
-
-    kind: Literal["software_heritage"]
-    table: str
-    """CSV, JSON lines or Parquet: swhid (or blob_id), path, repo_name, revision_id, license, encoding."""
-    bucket: str = "s3://softwareheritage/content"
-    """s3:// address or a local folder in the same layout."""
-    host: str = "github.com"
-    """Host of the repositories that the table names."""
-
-
-KINDS = ("git", "archive", "directory", "environment", "packages", "huggingface", "software_heritage")
-"""What `kind` of a source may be."""
-
-AnySource = Annotated[
-    GitConfig
-    | ArchiveConfig
-    | DirectoryConfig
-    | EnvironmentConfig
-    | PackagesConfig
-    | HuggingFaceConfig
-    | SoftwareHeritageConfig,
-    Field(discriminator="kind"),
-]
 
 
 class FetchConfig(Model):
@@ -273,6 +73,60 @@ class LanguageConfig(Model):
     """Linguist names; empty: every language that Linguist knows."""
     exclude: tuple[str, ...] = ()
     """Linguist names left out."""
+
+
+class FilterRules(Model):
+    """Limits of what is kept. A rule that is not set here is as the profile has it; 0 or false switches it off."""
+
+    generated: bool | None = None
+    """Drop what `is_generated` says a program wrote (names and marks of tools). StarCoder2: yes."""
+    generated_phrases: bool | None = None
+    """Drop files whose first five lines say "auto-generated", "autogenerated", "automatically generated", "generated
+    automatically" or "this file is generated". StarCoder2: yes; The Stack has words of this kind too."""
+    max_lines: int | None = Field(None, ge=0)
+    """Most lines. StarCoder2: 100,000; 512 for Text, JSON, YAML, Web Ontology Language and Graphviz."""
+    max_average_line_chars: float | None = Field(None, ge=0)
+    """Longest average line, in characters. StarCoder2 and The Stack: 100; off for languages of prose and data."""
+    max_line_chars: int | None = Field(None, ge=0)
+    """Longest line, in characters. StarCoder2 and The Stack: 1,000; StarCoder2 100,000 for languages of prose and data."""
+    min_letters: float | None = Field(None, ge=0, le=1)
+    """Least share of letters. StarCoder2: 0.25; The Stack: 0.25 and 0.5 for some languages."""
+    min_alphanumerics: float | None = Field(None, ge=0, le=1)
+    """Least share of letters and digits. The Stack: 0.25; StarCoder2 only for Motorola 68K Assembly and WebAssembly."""
+    max_encoded_chars: int | None = Field(None, ge=0)
+    """Longest run of base64, bytes in hexadecimal or Unicode escapes, in characters. StarCoder2: 1,024."""
+    max_encoded_share: float | None = Field(None, ge=0, le=1)
+    """Most of a text that such runs may be. StarCoder2: 0.5."""
+    min_chars: int | None = Field(None, ge=0)
+    """Least characters. StarCoder: 100 for JSON and YAML."""
+    max_chars: int | None = Field(None, ge=0)
+    """Most characters. StarCoder: 5,000 for JSON and YAML."""
+    min_visible_chars: int | None = Field(None, ge=0)
+    """Least characters that a reader of the HTML sees. StarCoder and StarCoder2: 100."""
+    min_visible_share: float | None = Field(None, ge=0, le=1)
+    """Least share of those in the document. StarCoder and StarCoder2: 0.2."""
+    xml_declarations: bool | None = None
+    """Drop texts with `<?xml version=` in their first 100 characters. StarCoder: yes."""
+    name_contains: tuple[str, ...] | None = None
+    """Keep only files whose name has one of these in it, or one of `stems`. StarCoder2 for Text: requirement."""
+    stems: tuple[str, ...] | None = None
+    """Keep only files with one of these names before the ending. StarCoder2 for Text: readme, notes, todo, description,
+    cmakelists."""
+    unreadable_notebooks: bool | None = None
+    """Drop notebooks that cannot be turned into scripts. The Stack v2 left out 3 of 11 million so."""
+    max_language_bytes: int | None = Field(None, ge=0)
+    """Most bytes of one language, a sample drawn by content. StarCoder2: 200 GB of Java and of JavaScript, 100 GB of HTML,
+    8 GB each of JSON, XML and YAML."""
+
+
+class FilterConfig(FilterRules):
+    """Which texts are worth training on."""
+
+    profile: Literal["starcoder2", "the-stack", "none"] = "starcoder2"
+    """Where the limits come from (stack_data/tables/filters.toml): the rules of StarCoder2, those of The Stack's first
+    version and StarCoder, or none but those set here."""
+    languages: dict[str, FilterRules] = {}
+    """Rules of single languages by Linguist's name, `[filter.languages.JSON]`; they come before all others."""
 
 
 class NearConfig(Model):
@@ -352,6 +206,7 @@ class BuildConfig(Model):
     fetch: FetchConfig = FetchConfig()
     license: LicenseConfig = LicenseConfig()
     language: LanguageConfig = LanguageConfig()
+    filter: FilterConfig = FilterConfig()
     near: NearConfig = NearConfig()
     release: ReleaseConfig = ReleaseConfig()
     run: RunConfig = RunConfig()

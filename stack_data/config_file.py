@@ -14,7 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from stack_data.config import KINDS, BuildConfig
+from stack_data.config import BuildConfig
+from stack_data.config_sources import KINDS
 from stack_data.errors import ConfigError, InputError
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stack_data import storage
 from stack_data.config import BuildConfig
@@ -32,10 +33,11 @@ from stack_data.pipeline import (
     known_hashes,
     run_part_stage,
 )
-from stack_data.records import HEADER_DECISIONS, LANGUAGE_DECISIONS
-from stack_data.stages import exact, header, language, license
-from stack_data.tables import LANGUAGE_TABLES, LICENSE_TABLES, tables_version
-from stack_data.text import texts_of
+from stack_data.records import FILTER_DECISIONS, HEADER_DECISIONS, LANGUAGE_DECISIONS
+from stack_data.stages import exact, filter, header, language, license
+from stack_data.tables import FILTER_TABLES, LANGUAGE_TABLES, LICENSE_TABLES, tables_version
+from stack_data.text import RULE_VERSION as TEXT_RULES
+from stack_data.text import TEXT_COLUMNS, texts_of
 
 
 @contextlib.contextmanager
@@ -58,6 +60,7 @@ def decide_all(run: Run) -> None:
     run_part_stage(run, header_stage(run))
     run_license(run)
     run_part_stage(run, language_stage(run))
+    run_part_stage(run, filter_stage(run))
     run_near(run)
 
 
@@ -87,8 +90,8 @@ def header_stage(run: Run) -> PartStage:
 
     def decide(_group: str, part: str) -> pa.Table:
         decided = [
-            header.decide(rows["content_id"], texts_of(rows["content"], rows["encoding"]))
-            for rows in storage.read_row_groups(build.files(part), ["content_id", "content", "encoding"])
+            header.decide(rows["content_id"], texts_of(rows))
+            for rows in storage.read_row_groups(build.files(part), ["content_id", *TEXT_COLUMNS])
         ]
         return pa.concat_tables([HEADER_DECISIONS.empty_table(), *decided])
 
@@ -101,22 +104,69 @@ def language_stage(run: Run) -> PartStage:
     build, config = run.build, run.config.language
 
     def inputs(group: str, part: str) -> list[Path]:
-        number = int(part.rpartition("-")[2])
-        # Places may show contents that an earlier part of the group holds.
-        return [build.provenance(part), *(build.files(part_name(group, earlier)) for earlier in range(number + 1))]
+        return _contents_and_places(run, group, part)
 
     def decide(group: str, part: str) -> pa.Table:
         places = storage.read_parquet(build.provenance(part), ["content_id", "path", "file_part", "file_row"])
         ids, paths = _chunk(places["content_id"]), _chunk(places["path"])
-        decided, order = [LANGUAGE_DECISIONS.empty_table()], [np.empty(0, np.int64)]
-        for chosen, texts in _texts_of_places(run, group, part, places):
+
+        def one(chosen: npt.NDArray[np.int64], texts: pa.Array, _conversions: pa.Array) -> pa.Table:
             picked = pa.array(chosen)
-            decided.append(language.decide(ids.take(picked), paths.take(picked), texts, config))
-            order.append(chosen)
-        return pa.concat_tables(decided).combine_chunks().take(pa.array(np.argsort(np.concatenate(order))))
+            return language.decide(ids.take(picked), paths.take(picked), texts, config)
+
+        return _decide_places(run, group, part, places, one, LANGUAGE_DECISIONS)
 
     rules = {"language": language.RULE_VERSION, "language_tables": tables_version(LANGUAGE_TABLES)}
     return PartStage("language", rules, config.model_dump(mode="json"), inputs, decide)
+
+
+def filter_stage(run: Run) -> PartStage:
+    """Return the stage that drops texts not worth training on."""
+    build, config = run.build, run.config.filter
+
+    def inputs(group: str, part: str) -> list[Path]:
+        return [*_contents_and_places(run, group, part), build.decisions("language", part)]
+
+    def decide(group: str, part: str) -> pa.Table:
+        places = storage.read_parquet(build.provenance(part), ["content_id", "path", "file_part", "file_row"])
+        known = storage.read_parquet(build.decisions("language", part), ["language", "is_generated"])
+        names = pc.replace_substring_regex(_chunk(places["path"]), r"\A.*/", "")
+        languages, generated = _strings(known["language"]), known["is_generated"].to_numpy()
+
+        def one(chosen: npt.NDArray[np.int64], texts: pa.Array, conversions: pa.Array) -> pa.Table:
+            rows = pa.array(chosen)
+            given = filter.Places(
+                _chunk(places["content_id"]).take(rows), names.take(rows), languages.take(rows), conversions,
+                generated[chosen], texts,
+            )  # fmt: skip
+            return filter.decide(given, config)
+
+        return _decide_places(run, group, part, places, one, FILTER_DECISIONS)
+
+    rules = {"filter": filter.RULE_VERSION, "filter_tables": tables_version(FILTER_TABLES), "text": TEXT_RULES}
+    settings = config.model_dump(mode="json", exclude={"languages": {"__all__": {"max_language_bytes"}}})
+    settings.pop("max_language_bytes")
+    return PartStage("filter", rules, settings, inputs, decide)
+
+
+def _contents_and_places(run: Run, group: str, part: str) -> list[Path]:
+    """Return the files that hold a part's places and their contents."""
+    number = int(part.rpartition("-")[2])
+    # Places may show contents that an earlier part of the group holds.
+    earlier = [run.build.files(part_name(group, earlier)) for earlier in range(number + 1)]
+    return [run.build.provenance(part), *earlier]
+
+
+def _decide_places(
+    run: Run, group: str, part: str, places: pa.Table,
+    decide: Callable[[npt.NDArray[np.int64], pa.Array, pa.Array], pa.Table], schema: pa.Schema,
+) -> pa.Table:  # fmt: skip
+    """Return decisions about a part's places, in their order, asked of lots of them with texts and conversions."""
+    decided, order = [schema.empty_table()], [np.empty(0, np.int64)]
+    for chosen, texts, conversions in _texts_of_places(run, group, part, places):
+        decided.append(decide(chosen, texts, conversions))
+        order.append(chosen)
+    return pa.concat_tables(decided).combine_chunks().take(pa.array(np.argsort(np.concatenate(order))))
 
 
 def _chunk(column: pa.ChunkedArray) -> pa.Array:
@@ -125,36 +175,46 @@ def _chunk(column: pa.ChunkedArray) -> pa.Array:
 
 def _texts_of_places(
     run: Run, group: str, part: str, places: pa.Table
-) -> Iterator[tuple[npt.NDArray[np.int64], pa.Array]]:
-    """Yield places (rows of a part's provenance) with their texts, null where never read, a row group at a time."""
+) -> Iterator[tuple[npt.NDArray[np.int64], pa.Array, pa.Array]]:
+    """Yield places (rows of a part's provenance) with their texts, null where never read, and how those were made.
+
+    A row group of contents at a time.
+    """
     own = int(part.rpartition("-")[2])
     parts, rows = places["file_part"].to_numpy(), places["file_row"].to_numpy()
     first = 0
-    for contents in storage.read_row_groups(run.build.files(part), ["content", "encoding"]):
+    for contents in storage.read_row_groups(run.build.files(part), TEXT_COLUMNS):
         chosen = np.flatnonzero((parts == own) & (rows >= first) & (rows < first + contents.num_rows))
-        texts, wanted = texts_of(contents["content"], contents["encoding"]), rows[chosen] - first
-        is_whole = len(wanted) == len(texts) and bool((wanted == np.arange(len(texts))).all())
-        yield chosen, texts if is_whole else texts.take(pa.array(wanted))
+        wanted = rows[chosen] - first
+        is_whole = len(wanted) == contents.num_rows and bool((wanted == np.arange(len(wanted))).all())
         first += contents.num_rows
+        if not is_whole:
+            contents = contents.take(pa.array(wanted))
+        yield chosen, texts_of(contents), _strings(contents["conversion"])
     for number in sorted({int(number) for number in np.unique(parts)} - {-1, own}):
         # Contents that an earlier part of the group holds.
         chosen = np.flatnonzero(parts == number)
         wanted, inverse = np.unique(rows[chosen], return_inverse=True)
-        yield chosen, _take_texts(run, part_name(group, number), wanted).take(pa.array(inverse))
+        contents = _take_contents(run, part_name(group, number), wanted)
+        spread = pa.array(inverse)
+        yield chosen, texts_of(contents).take(spread), _strings(contents["conversion"]).take(spread)
     unread = np.flatnonzero(parts < 0)
-    yield unread, pa.nulls(len(unread), pa.large_string())
+    yield unread, pa.nulls(len(unread), pa.large_string()), pa.array([""] * len(unread), pa.string())
 
 
-def _take_texts(run: Run, part: str, rows: npt.NDArray[np.int64]) -> pa.Array:
-    """Return the texts of some rows of a part, reading its row groups one by one."""
+def _strings(column: pa.ChunkedArray) -> pa.Array:
+    return _chunk(column.cast(pa.string()))
+
+
+def _take_contents(run: Run, part: str, rows: npt.NDArray[np.int64]) -> pa.Table:
+    """Return some rows of a part with TEXT_COLUMNS, reading its row groups one by one."""
     taken, first = [], 0
-    for group in storage.read_row_groups(run.build.files(part), ["content", "encoding"]):
+    for group in storage.read_row_groups(run.build.files(part), TEXT_COLUMNS):
         inside = rows[(rows >= first) & (rows < first + group.num_rows)] - first
         if len(inside):
-            chosen = group.take(pa.array(inside))
-            taken.append(texts_of(chosen["content"], chosen["encoding"]))
+            taken.append(group.take(pa.array(inside)))
         first += group.num_rows
-    return pa.concat_arrays(taken)
+    return pa.concat_tables(taken)
 
 
 def run_license(run: Run) -> None:
@@ -251,7 +311,7 @@ def _read_texts(run: Run, group: str, cells: Sequence[tuple[int, int]]) -> list[
     found: dict[tuple[int, int], str] = {}
     for number in sorted({part for part, _ in cells}):
         rows = np.unique([row for part, row in cells if part == number])
-        texts = _take_texts(run, part_name(group, number), rows)
+        texts = texts_of(_take_contents(run, part_name(group, number), rows))
         found |= {(number, int(row)): text for row, text in zip(rows, texts.to_pylist(), strict=True)}
     return [found[cell] for cell in cells]
 

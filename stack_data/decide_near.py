@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stack_data import storage
+from stack_data.filters import profiles
 from stack_data.manifest import Manifest, Output, Plan
 from stack_data.near import bands, clusters, jaccard, shingles
 from stack_data.near.spill import ShingleSpill
@@ -22,7 +23,7 @@ from stack_data.pipeline import STEPS, PartStage, Run, is_done, run_part_stage
 from stack_data.records import EDGES, MEMBERS, SIGNATURES
 from stack_data.rows import Candidates, candidates
 from stack_data.text import RULE_VERSION as TEXT_RULES
-from stack_data.text import texts_of
+from stack_data.text import TEXT_COLUMNS, texts_of
 
 
 def run_near(run: Run) -> None:
@@ -56,8 +57,8 @@ def _sign_part(run: Run, part: str, spill: ShingleSpill) -> pa.Table:
     """Return the signatures of a part and spill its shingles."""
     using = shingles.permutations(run.config.near.permutations, run.config.near.seed)
     tables, hashes = [SIGNATURES.empty_table()], []
-    for rows in storage.read_row_groups(run.build.files(part), ["content_id", "content", "encoding"]):
-        signed = shingles.sign(texts_of(rows["content"], rows["encoding"]), using)
+    for rows in storage.read_row_groups(run.build.files(part), ["content_id", *TEXT_COLUMNS]):
+        signed = shingles.sign(texts_of(rows), using)
         hashes.append(signed.hashes)
         tables.append(_signature_table(rows["content_id"], signed))
     spill.append(part, np.concatenate(hashes) if hashes else np.empty(0, np.uint64))
@@ -81,7 +82,8 @@ def _cluster(run: Run, spill: ShingleSpill) -> None:
     ]
     plan = Plan(
         kind="clusters", inputs={build.relative(path): storage.sha256_file(path) for path in inputs},
-        config=config.model_dump(mode="json", exclude={"memory_bytes"}) | {"places": run.config.license.places},
+        config=config.model_dump(mode="json", exclude={"memory_bytes"}) 
+        | {"places": run.config.license.places, "language_bytes": profiles.budgets(run.config.filter)},
         rules={"bands": bands.RULE_VERSION, "shingles": shingles.RULE_VERSION},
     )  # fmt: skip
     if is_done(run, "near", plan):
@@ -91,6 +93,7 @@ def _cluster(run: Run, spill: ShingleSpill) -> None:
     members, edges, counts = (
         _find(run, found, spill) if config.enabled else (MEMBERS.empty_table(), EDGES.empty_table(), {})
     )
+    counts["over_budget"] = found.over_budget
     outputs = {}
     for path, table in ((build.members, members), (build.edges, edges)):
         storage.write_parquet(path, table)

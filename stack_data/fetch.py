@@ -28,7 +28,8 @@ from typing import Any
 import pyarrow as pa
 
 from stack_data import storage
-from stack_data.config import AnySource, BuildConfig, LimitsConfig
+from stack_data.config import BuildConfig, LimitsConfig
+from stack_data.config_sources import AnySource
 from stack_data.errors import SourceError, TemporarySourceError
 from stack_data.identity import content_id
 from stack_data.layout import Build, part_name
@@ -38,7 +39,7 @@ from stack_data.reasons import Reason
 from stack_data.records import FETCH_DECISIONS, FILES, PROVENANCE, REPOSITORIES
 from stack_data.sources.source import Entry, Repository, SourceContext, Unit, UnitReading
 from stack_data.text import RULE_VERSION as TEXT_RULES
-from stack_data.text import encoding_of
+from stack_data.text import Reading, reading_of
 
 RULE_VERSION = 1
 log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ class _Part:
     num_bytes: int = 0
     ids: list[str] = field(default_factory=list)
     contents: list[bytes] = field(default_factory=list)
-    encodings: list[str] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
     places: list[dict[str, Any]] = field(default_factory=list)
     reasons: list[Reason | None] = field(default_factory=list)
     details: list[str] = field(default_factory=list)
@@ -259,15 +260,15 @@ class _GroupWriter:
             return known, None
         if identity in self.unusable:
             return (-1, -1), self.unusable[identity]
-        encoding = encoding_of(content)
-        if isinstance(encoding, Reason):
-            self.unusable[identity] = encoding
-            return (-1, -1), encoding
+        reading = reading_of(content)
+        if isinstance(reading, Reason):
+            self.unusable[identity] = reading
+            return (-1, -1), reading
         part = self.part
         self.rows[identity] = place = (part.number, len(part.ids))
         part.ids.append(identity)
         part.contents.append(content)
-        part.encodings.append(encoding)
+        part.readings.append(reading)
         part.num_bytes += len(content)
         return place, None
 
@@ -310,8 +311,9 @@ def _files_table(part: _Part) -> pa.Table:
             "sha256": [hashlib.sha256(content).hexdigest() for content in part.contents],
             "content": pa.array(part.contents, pa.large_binary()),
             "num_bytes": [len(content) for content in part.contents],
-            "encoding": pa.array(part.encodings, pa.string()).dictionary_encode(),
-            "conversion": pa.array([""] * len(part.ids), pa.string()).dictionary_encode(),
+            "encoding": pa.array([one.encoding for one in part.readings], pa.string()).dictionary_encode(),
+            "conversion": pa.array([one.conversion for one in part.readings], pa.string()).dictionary_encode(),
+            "text_bytes": [one.text_bytes for one in part.readings],
         }
     ).cast(FILES)
 

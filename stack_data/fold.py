@@ -20,7 +20,7 @@ from stack_data.config import BuildConfig
 from stack_data.layout import Build
 from stack_data.near.clusters import walk
 from stack_data.reasons import BY_VALUE, Reason
-from stack_data.rows import Rows, entry_bytes, load, numpy_of, ranked, verdicts_of
+from stack_data.rows import PLACE_STAGES, Rows, entry_bytes, load, numpy_of, ranked, verdicts_of
 
 _PART = pa.dictionary(pa.int32(), pa.string())
 
@@ -31,6 +31,8 @@ KEPT = pa.schema(
         pa.field("part", _PART),
         pa.field("row", pa.int32()),
         pa.field("num_bytes", pa.int64()),
+        # Of the text in UTF-8, which is what a release holds.
+        pa.field("text_bytes", pa.int64()),
         # The displayed place: provenance part and row, its source group and the repository's row.
         pa.field("place_part", _PART),
         pa.field("place_row", pa.int32()),
@@ -127,6 +129,7 @@ def fold(build: Build, config: BuildConfig, parts: Sequence[tuple[str, str]]) ->
     kept_rows = np.flatnonzero(kept)
     reasons = (
         (Reason.LICENSE_ELSEWHERE, verdict.tainted & verdict.has_place),
+        (Reason.LANGUAGE_OVER_BUDGET, verdict.over_budget),
         (Reason.NEAR_DUPLICATE, near.beside >= 0),
     )
     dropped = _dropped(rows, verdict.original & ~kept, reasons)
@@ -233,6 +236,7 @@ def _kept_table(
     columns = {
         "content_id": rows.ids.take(pa.array(kept_rows)), "part": _part_names(rows, rows.content_part[kept_rows]),
         "row": rows.content_row[kept_rows], "num_bytes": rows.sizes[kept_rows],
+        "text_bytes": rows.text_sizes[kept_rows],
         "place_part": chosen["place_part"], "place_row": chosen["place_row"], "group": chosen["group"],
         "repository": chosen["repository"], "num_provenances": counts,
         "near_duplicate_cluster": pa.array(cluster[kept_rows], mask=cluster[kept_rows] < 0),
@@ -253,7 +257,7 @@ def _dropped(
     chosen = np.flatnonzero(gone)
     places = first[chosen]
     take = pa.array(places, mask=places < 0)
-    reason = pc.coalesce(rows.places["license_reason"].take(take), rows.places["language_reason"].take(take))
+    reason = pc.coalesce(*(rows.places[f"{stage}_reason"].take(take) for stage in PLACE_STAGES))
     for given, holds in reasons_of:
         reason = pc.if_else(pa.array(holds[chosen]), given.value, reason)
     reasons = (

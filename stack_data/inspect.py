@@ -23,7 +23,7 @@ from stack_data.licenses.reading import evidence_of
 from stack_data.licenses.tree import Tree, Verdict, join_level, verdict_of
 from stack_data.reasons import Reason
 from stack_data.sources.folders import list_tree
-from stack_data.text import decode, encoding_of
+from stack_data.text import text_of
 
 MAX_BYTES = 10 * 1024 * 1024
 
@@ -36,8 +36,7 @@ def read_text(path: Path) -> str | Reason:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
-    encoding = encoding_of(content)
-    return encoding if isinstance(encoding, Reason) else decode(content, encoding)
+    return text_of(content)
 
 
 def languages_of_paths(paths: Sequence[str]) -> Iterator[dict[str, Any]]:

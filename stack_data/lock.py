@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from stack_data import storage
-from stack_data.config import AnySource, BuildConfig
+from stack_data.config import BuildConfig
+from stack_data.config_sources import AnySource
 from stack_data.errors import InputError, SourceError, StaleBuildError
 from stack_data.layout import Build
 from stack_data.manifest import differences

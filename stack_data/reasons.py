@@ -98,6 +98,43 @@ class Reason(Enum):
         "The language is not among those the configuration selects.",
     )
 
+    NOTEBOOK_UNREADABLE = ("notebook_unreadable", "filter", "The notebook is damaged, or no cell of it holds anything.")
+    GENERATED = ("generated", "filter", "A program wrote it, as its name or the mark of a tool says.")
+    GENERATED_PHRASE = ("generated_phrase", "filter", "Words in its first five lines say that it was generated.")
+    TOO_MANY_LINES = ("too_many_lines", "filter", "It has more lines than filter.max_lines.")
+    LONG_LINES = ("long_lines", "filter", "Its lines are longer on average than filter.max_average_line_chars.")
+    LONG_LINE = ("long_line", "filter", "One of its lines is longer than filter.max_line_chars.")
+    FEW_LETTERS = ("few_letters", "filter", "Letters are a smaller share of it than filter.min_letters.")
+    FEW_ALPHANUMERICS = (
+        "few_alphanumerics",
+        "filter",
+        "Letters and digits are a smaller share of it than filter.min_alphanumerics.",
+    )
+    ENCODED_DATA = (
+        "encoded_data",
+        "filter",
+        "A run of encoded data is longer than filter.max_encoded_chars, or all of them are more of it than "
+        "filter.max_encoded_share.",
+    )
+    TOO_SHORT = ("too_short", "filter", "It has fewer characters than filter.min_chars.")
+    TOO_LONG = ("too_long", "filter", "It has more characters than filter.max_chars.")
+    LITTLE_VISIBLE_TEXT = (
+        "little_visible_text",
+        "filter",
+        "A reader of the HTML sees less than filter.min_visible_chars, or less of it than filter.min_visible_share.",
+    )
+    XML_DECLARATION = ("xml_declaration", "filter", "It begins as an XML document (filter.xml_declarations).")
+    FILE_NAME = (
+        "file_name",
+        "filter",
+        "Files of this language are kept by name only (filter.name_contains, filter.stems), and this is none.",
+    )
+    LANGUAGE_OVER_BUDGET = (
+        "language_over_budget",
+        "filter",
+        "Its language is over filter.max_language_bytes, and the draw by content left it out.",
+    )
+
     NEAR_DUPLICATE = (
         "near_duplicate",
         "near",

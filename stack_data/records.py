@@ -18,6 +18,8 @@ FILES = pa.schema(
         # How the bytes become `text` (stack_data/text.py).
         pa.field("encoding", pa.dictionary(pa.int8(), pa.string()), nullable=False),
         pa.field("conversion", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        # Length of the text in UTF-8: that of a script where a notebook has megabytes of pictures.
+        pa.field("text_bytes", pa.int64(), nullable=False),
     ]
 )
 
@@ -134,3 +136,6 @@ LANGUAGE_DECISIONS = pa.schema(
         pa.field("is_generated", pa.bool_(), nullable=False),
     ]
 )
+
+# Row-aligned with provenance/: quality filters.
+FILTER_DECISIONS = pa.schema(DECISION_FIELDS)

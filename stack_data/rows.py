@@ -16,6 +16,8 @@ import pyarrow.compute as pc
 
 from stack_data import storage
 from stack_data.config import BuildConfig
+from stack_data.filters import profiles
+from stack_data.id_columns import content_hash
 from stack_data.layout import Build
 
 
@@ -31,6 +33,7 @@ class Rows:
     groups: list[str]
     ids: pa.Array
     sizes: npt.NDArray[np.int64]
+    text_sizes: npt.NDArray[np.int64]
     content_part: npt.NDArray[np.int32]
     content_row: npt.NDArray[np.int32]
     owner: npt.NDArray[np.int64]
@@ -42,6 +45,9 @@ class Rows:
     repository: npt.NDArray[np.int64]
 
 
+PLACE_STAGES = ("license", "language", "filter")
+"""The stages that decide about places whose content was read, in order: the first one's reason is told."""
+
 _PLACE_COLUMNS = ["content_id", "file_part", "file_row", "repository", "path", "num_bytes"]
 _REPOSITORY_COLUMNS = ["host", "owner", "repo", "host_time", "first_seen", "is_fork", "stars"]
 
@@ -49,7 +55,7 @@ _REPOSITORY_COLUMNS = ["host", "owner", "repo", "host_time", "first_seen", "is_f
 def load(build: Build, parts: Sequence[tuple[str, str]]) -> Rows:
     names = [part for _, part in parts]
     groups = list(dict.fromkeys(group for group, _ in parts))
-    files = [storage.read_parquet(build.files(part), ["content_id", "num_bytes"]) for part in names]
+    files = [storage.read_parquet(build.files(part), ["content_id", "num_bytes", "text_bytes"]) for part in names]
     exact = [storage.read_parquet(build.decisions("exact", part), ["kept_in", "kept_row"]) for part in names]
     places = [_place_columns(build, part) for part in names]
     counts = [table.num_rows for table in files]
@@ -73,6 +79,7 @@ def load(build: Build, parts: Sequence[tuple[str, str]]) -> Rows:
     joined_files = pa.concat_tables(files)
     return Rows(
         names, [group for group, _ in parts], joined_files["content_id"].combine_chunks(), numpy_of(joined_files["num_bytes"]),
+        numpy_of(joined_files["text_bytes"]),
         np.repeat(np.arange(len(names)), counts).astype(np.int32),
         np.concatenate([np.arange(count) for count in counts]).astype(np.int32),
         owner, place_part, np.concatenate([np.arange(part.num_rows) for part in places]).astype(np.int32),
@@ -87,12 +94,14 @@ def _place_columns(build: Build, part: str) -> pa.Table:
     languages = storage.read_parquet(
         build.decisions("language", part), ["reason", "language", "extension", "is_vendor", "is_generated"]
     )
+    filtered = storage.read_parquet(build.decisions("filter", part), ["reason"])
     fetched = storage.read_parquet(build.decisions("fetch", part), ["reason"])
     table = table.append_column("fetch_reason", fetched["reason"].cast(pa.string()))
     table = table.append_column("license_reason", licenses["reason"].cast(pa.string()))
     table = table.append_column("expression", licenses["expression"])
     table = table.append_column("license_type", licenses["license_type"].cast(pa.string()))
     table = table.append_column("language_reason", languages["reason"].cast(pa.string()))
+    table = table.append_column("filter_reason", filtered["reason"].cast(pa.string()))
     for name in ("language", "extension"):
         table = table.append_column(name, languages[name].cast(pa.string()))
     for name in ("is_vendor", "is_generated"):
@@ -143,24 +152,54 @@ class Verdicts:
     original: npt.NDArray[np.bool_]
     has_place: npt.NDArray[np.bool_]
     tainted: npt.NDArray[np.bool_]
+    over_budget: npt.NDArray[np.bool_]
 
     @property
     def kept(self) -> npt.NDArray[np.bool_]:
-        return self.original & self.has_place & ~self.tainted
+        return self.original & self.has_place & ~self.tainted & ~self.over_budget
+
+
+BUDGET_SEED = 1
+"""Not the seed of shards: a sample is then no choice of shards."""
 
 
 def verdicts_of(rows: Rows, config: BuildConfig) -> Verdicts:
     usable = rows.content >= 0
-    license_reason = rows.places["license_reason"]
-    language_reason = rows.places["language_reason"]
-    kept_place = usable & is_null(license_reason) & is_null(language_reason)
+    kept_place = usable.copy()
+    for stage in PLACE_STAGES:
+        kept_place &= is_null(rows.places[f"{stage}_reason"])
     tainted = np.zeros(len(rows.owner), bool)
     if config.license.places == "all":
         bad = numpy_of(pc.equal(rows.places["license_type"].cast(pa.string()), "non_permissive")) & usable
         tainted[rows.content[bad]] = True
     has_place = np.zeros(len(rows.owner), bool)
     has_place[rows.content[kept_place]] = True
-    return Verdicts(kept_place, rows.owner == np.arange(len(rows.owner)), has_place, tainted)
+    original = rows.owner == np.arange(len(rows.owner))
+    over_budget = _over_budget(rows, kept_place, original & has_place & ~tainted, profiles.budgets(config.filter))
+    return Verdicts(kept_place, original, has_place, tainted, over_budget)
+
+
+def _over_budget(
+    rows: Rows, kept_place: npt.NDArray[np.bool_], kept: npt.NDArray[np.bool_], budgets: dict[str, int]
+) -> npt.NDArray[np.bool_]:
+    """Return which kept contents are left out because their language, that of their first kept place, is over its budget.
+
+    Drawn by a hash of the content: what stays is a fair sample, and mostly the same one after some contents went.
+    """
+    out = np.zeros(len(kept), bool)
+    shown = np.flatnonzero(kept_place)[::-1]
+    first = np.full(len(kept), -1, np.int64)
+    first[rows.content[shown]] = shown
+    chosen = np.flatnonzero(kept)
+    languages = pc.dictionary_encode(rows.places["language"].take(pa.array(first[chosen])).combine_chunks())
+    codes, sizes = numpy_of(languages.indices), rows.text_sizes[chosen]
+    for code, name in enumerate(languages.dictionary.to_pylist()):
+        budget = budgets.get(name, budgets.get("", 0))
+        of = chosen[codes == code]
+        if 0 < budget < int(sizes[codes == code].sum()):
+            order = of[np.argsort(content_hash(rows.ids.take(pa.array(of)), BUDGET_SEED), kind="stable")]
+            out[order[np.cumsum(rows.text_sizes[order]) > budget]] = True
+    return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +209,7 @@ class Candidates:
     parts  names of the file parts; part, row: int64[N], where each content lies
     ids    string[N]
     rank   int64[N]: the order of preference over all contents of the build, 0 the best: by the best of all its places
+    over_budget  how many contents the budgets of languages left out
     """
 
     parts: list[str]
@@ -177,6 +217,7 @@ class Candidates:
     row: npt.NDArray[np.int64]
     ids: pa.Array
     rank: npt.NDArray[np.int64]
+    over_budget: int = 0
 
 
 def candidates(build: Build, config: BuildConfig, parts: Sequence[tuple[str, str]]) -> Candidates:
@@ -190,7 +231,7 @@ def candidates(build: Build, config: BuildConfig, parts: Sequence[tuple[str, str
     ids = rows.ids.take(pa.array(chosen))
     return Candidates(
         rows.parts, rows.content_part[chosen].astype(np.int64), rows.content_row[chosen].astype(np.int64), ids,
-        _content_ranks(rows, chosen, ids),
+        _content_ranks(rows, chosen, ids), int(verdict.over_budget.sum()),
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from stack_data.near.bands import Banding
 from stack_data.near.shingles import Signed, permutations, sign
 from stack_data.near.sketches import make_index, to_lean
 from stack_data.reasons import Reason
-from stack_data.text import decode, encoding_of
+from stack_data.text import text_of
 
 _COLUMNS = ["content_id", "host", "repo_name", "path", "language", "detected_licenses"]
 
@@ -101,7 +101,7 @@ def similar(release: Path, file: Path) -> list[Similar]:
         content = file.read_bytes()
     except OSError as error:
         raise InputError(f"{file}: {error.strerror}") from error
-    encoding = encoding_of(content)
-    if isinstance(encoding, Reason):
-        raise InputError(f"{file} is no text: {encoding.meaning}")
-    return ReleaseIndex(release).query(decode(content, encoding))
+    text = text_of(content)
+    if isinstance(text, Reason):
+        raise InputError(f"{file} is no text: {text.meaning}")
+    return ReleaseIndex(release).query(text)

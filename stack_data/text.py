@@ -1,7 +1,8 @@
-"""From bytes to text: which encoding a content is in, and its decoding for the stages.
+"""From bytes to text: which encoding a content is in, whether it is converted, and its text for the stages.
 
-`encoding_of` looks at one content when it is fetched; its answer is stored beside the bytes, so that every
-later reading is the same. UTF-8 contents, nearly all of real code, are read without copying. What it gives up:
+`reading_of` looks at one content when it is fetched; its answer is stored beside the bytes, so that every
+later reading is the same. UTF-8 contents, nearly all of real code, are read without copying. Notebooks are the one
+conversion (notebooks.py): their text is a script. What it gives up:
 legacy encodings are guessed from the first 64 KiB that hold non-ASCII bytes; a guess that cannot decode the
 whole content strictly is not taken.
 """
@@ -10,14 +11,19 @@ from __future__ import annotations
 
 import codecs
 import re
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stack_data import notebooks
 from stack_data.reasons import Reason
 
-RULE_VERSION = 1
+RULE_VERSION = 2
+TEXT_COLUMNS = ["content", "encoding", "conversion"]
+"""The columns of files/ that a text is made of."""
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -86,28 +92,64 @@ def _decodes(content: bytes, codec: str) -> bool:
     return len(_CONTROL.findall(text)) <= _MAX_CONTROL_SHARE * len(text)
 
 
-def decode(content: bytes, encoding: str) -> str:
-    """Return the text of a content whose stored encoding is `encoding`."""
-    return content.decode(encoding)
+class Reading(NamedTuple):
+    """How a content becomes text. conversion: empty for plain decoding; text_bytes: of the text in UTF-8."""
+
+    encoding: str
+    conversion: str
+    text_bytes: int
 
 
-def texts_of(contents: pa.Array | pa.ChunkedArray, encodings: pa.Array | pa.ChunkedArray) -> pa.LargeStringArray:
-    """Return the texts of a column of contents. Purged (null) contents have null texts.
+def reading_of(content: bytes) -> Reading | Reason:
+    """Return how `content` becomes text, or the Reason why it is none."""
+    encoding = encoding_of(content)
+    if isinstance(encoding, Reason):
+        return encoding
+    if notebooks.may_be_notebook(content):
+        script = notebooks.to_script(content.decode(encoding))
+        if script is not None:
+            return Reading(encoding, notebooks.CONVERSION, len(script.encode()))
+    size = len(content) if encoding == "utf-8" else len(content.decode(encoding).encode("utf-8", "surrogatepass"))
+    return Reading(encoding, "", size)
 
-    contents: large_binary[N]; encodings: dictionary<string>[N]; the result shares memory where it can.
+
+def decode(content: bytes, encoding: str, conversion: str) -> str:
+    """Return the text of a content, read as is stored beside it."""
+    text = content.decode(encoding)
+    if conversion == notebooks.CONVERSION:
+        script = notebooks.to_script(text)
+        assert script is not None, "a stored conversion was possible when it was stored"
+        return script
+    return text
+
+
+def text_of(content: bytes) -> str | Reason:
+    """Return the text of a content, or the Reason why it has none."""
+    reading = reading_of(content)
+    return reading if isinstance(reading, Reason) else decode(content, reading.encoding, reading.conversion)
+
+
+def texts_of(rows: pa.Table) -> pa.LargeStringArray:
+    """Return the texts of N rows with TEXT_COLUMNS. Purged (null) contents have null texts.
+
+    The result shares memory with the contents where all are plain UTF-8.
     """
-    contents, encodings = _combined(contents), _combined(encodings)
-    plain = pc.equal(encodings.cast(pa.string()), "utf-8")
-    if pc.all(plain).as_py() in (True, None):
+    contents, encodings, conversions = (_combined(rows[name]) for name in TEXT_COLUMNS)
+    plain = is_plain(encodings, conversions)
+    others = np.flatnonzero(~plain)
+    if not len(others):
         return contents.view(pa.large_string())
-    rows = np.flatnonzero(~plain.to_numpy(zero_copy_only=False))
-    names = encodings.take(pa.array(rows)).to_pylist()
-    originals = contents.take(pa.array(rows)).to_pylist()
-    decoded = [
-        None if original is None else original.decode(name) for original, name in zip(originals, names, strict=True)
-    ]
-    kept = pc.if_else(plain, contents, pa.scalar(None, pa.large_binary())).view(pa.large_string())
-    return pc.replace_with_mask(kept, pc.invert(plain), pa.array(decoded, pa.large_string()))
+    chosen = pa.array(others)
+    columns = (column.take(chosen).to_pylist() for column in (contents, encodings, conversions))
+    decoded = [None if row[0] is None else decode(*row) for row in zip(*columns, strict=True)]
+    kept = pc.if_else(pa.array(plain), contents, pa.scalar(None, pa.large_binary())).view(pa.large_string())
+    return pc.replace_with_mask(kept, pa.array(~plain), pa.array(decoded, pa.large_string()))
+
+
+def is_plain(encodings: pa.Array | pa.ChunkedArray, conversions: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    """Return which texts have the very bytes of their contents."""
+    same = pc.and_(pc.equal(encodings.cast(pa.string()), "utf-8"), pc.equal(conversions.cast(pa.string()), ""))
+    return np.asarray(same.to_numpy() if isinstance(same, pa.ChunkedArray) else same.to_numpy(zero_copy_only=False))
 
 
 def _combined(column: pa.Array | pa.ChunkedArray) -> pa.Array:

@@ -18,10 +18,10 @@ import pyarrow as pa
 from stack_data import manifest, storage
 from stack_data.config_file import load_resolved
 from stack_data.errors import FairStackError, InputError
+from stack_data.id_columns import content_hash
 from stack_data.identity import content_id
 from stack_data.layout import Build
 from stack_data.lock import read as read_lock
-from stack_data.release.shards import content_hash
 from stack_data.release.tables import DATA
 
 

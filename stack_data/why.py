@@ -17,7 +17,9 @@ from stack_data.fold import fold
 from stack_data.layout import Build, part_name
 from stack_data.lock import read as read_lock
 from stack_data.manifest import read as read_manifest
-from stack_data.reasons import BY_VALUE
+from stack_data.manifest import read_if_present
+from stack_data.reasons import BY_VALUE, Reason
+from stack_data.rows import PLACE_STAGES
 
 MAX_CONTENTS = 20
 
@@ -37,8 +39,10 @@ def why(folder: Path, query: str) -> list[dict[str, Any]]:
         by_content.setdefault(place["content_id"] or f"(not read) {place['path']}", []).append(place)
     tainted = _tainted(build, parts, set(by_content))
     near = _near(build, parts, set(by_content))
+    drawn = _over_budget(build, parts, set(by_content))
     return [
-        _story(content, found, tainted, near.get(content)) for content, found in list(by_content.items())[:MAX_CONTENTS]
+        _story(content, found, tainted, content in drawn, near.get(content))
+        for content, found in list(by_content.items())[:MAX_CONTENTS]
     ]
 
 
@@ -61,7 +65,7 @@ def _places(build: Build, group: str, part: str, query: str) -> Iterator[dict[st
     repositories = storage.read_parquet(build.repositories(group)).to_pylist()
     decided = {
         stage: storage.read_parquet(build.decisions(stage, part)).take(rows).to_pylist()
-        for stage in ("fetch", "license", "language")
+        for stage in ("fetch", *PLACE_STAGES)
         if build.decisions(stage, part).exists()
     }
     for index, place in enumerate(table.take(rows).to_pylist()):
@@ -97,6 +101,16 @@ def _tainted(build: Build, parts: list[tuple[str, str]], ids: set[str]) -> set[s
     return found
 
 
+def _over_budget(build: Build, parts: list[tuple[str, str]], ids: set[str]) -> set[str]:
+    """Return those contents that the budget of their language left out."""
+    made = read_if_present(build.stage_manifest("near"))
+    if not made or not made.counts.get("over_budget"):
+        return set()
+    dropped = fold(build, load_resolved(build.config), parts).dropped
+    drawn = pc.equal(dropped["reason"].cast(pa.string()), Reason.LANGUAGE_OVER_BUDGET.value)
+    return ids.intersection(dropped.filter(drawn)["content_id"].to_pylist())
+
+
 def _near(build: Build, parts: list[tuple[str, str]], ids: set[str]) -> dict[str, dict[str, Any]]:
     """Return what each content is a near duplicate of: {"cluster", "beside", "similarity"}; beside: None when it is kept."""
     if not build.members.exists():
@@ -122,7 +136,7 @@ def _near(build: Build, parts: list[tuple[str, str]], ids: set[str]) -> dict[str
 
 
 def _story(
-    content: str, places: list[dict[str, Any]], tainted: set[str], near: dict[str, Any] | None
+    content: str, places: list[dict[str, Any]], tainted: set[str], over_budget: bool, near: dict[str, Any] | None
 ) -> dict[str, Any]:
     kept = [place for place in places if not _reason(place)]
     if not kept:
@@ -131,13 +145,15 @@ def _story(
         decision, reason = "drop", "license_elsewhere"
     elif near and near["beside"]:
         decision, reason = "drop", "near_duplicate"
+    elif over_budget:
+        decision, reason = "drop", "language_over_budget"
     else:
         decision, reason = "keep", None
     return {"content_id": content, "decision": decision, "reason": reason, "near": near, "places": places}
 
 
 def _reason(place: dict[str, Any]) -> str | None:
-    for stage in ("fetch", "license", "language"):
+    for stage in ("fetch", *PLACE_STAGES):
         reason = place.get(stage, {}).get("reason")
         if reason:
             return str(reason)
@@ -180,3 +196,6 @@ def _place_lines(place: dict[str, Any]) -> Iterator[str]:
     language = place.get("language", {})
     marks = [name[3:] for name in ("is_vendor", "is_documentation", "is_generated") if language.get(name)]
     yield f"language: {language.get('language') or 'unknown'}" + (f" ({', '.join(marks)})" if marks else "")
+    dropped = place.get("filter", {})
+    if dropped.get("reason"):
+        yield f"filter: {dropped['reason']}" + (f": {dropped['detail']}" if dropped.get("detail") else "")

@@ -18,6 +18,7 @@ import pytest
 
 from stack_data.build import BuildResult, build
 from stack_data.config_file import load
+from stack_data.errors import ConfigError, StaleBuildError
 from stack_data.reasons import Reason
 from stack_data.verify import verify
 from stack_data.why import explain, why
@@ -40,7 +41,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> BuildResult:
 
 def reasons_of(built: BuildResult) -> dict[str, str | None]:
     names = ("a.py", "gpl_header.c", "latin.py", "third_party/bare/c.c", "logo.png", "blank.py", "model.bin.txt", "noise.dat.py",
-             "what.unknownending", "g.py", "u.py", "n.py", "index.js", "shared.py", "lib/b.c", "unicode.py")  # fmt: skip
+             "what.unknownending", "generated.py", "analysis.ipynb", "broken.ipynb",
+             "g.py", "u.py", "n.py", "index.js", "shared.py", "lib/b.c", "unicode.py")  # fmt: skip
     return {name: why(built.folder, name)[0]["reason"] for name in names}
 
 
@@ -50,14 +52,15 @@ def test_every_file_has_its_reason(built: BuildResult) -> None:
         "gpl_header.c": "license_not_permissive", "third_party/bare/c.c": "no_license", "logo.png": "binary",
         "blank.py": "empty", "model.bin.txt": "lfs_pointer", "noise.dat.py": "undecodable",
         "what.unknownending": "unknown_language", "g.py": "license_not_permissive", "u.py": "no_license",
-        "n.py": "license_unknown", "shared.py": "license_elsewhere",
+        "n.py": "license_unknown", "shared.py": "license_elsewhere", "generated.py": "generated_phrase",
+        "analysis.ipynb": None, "broken.ipynb": "notebook_unreadable",
     }  # fmt: skip
 
 
 def test_a_release_holds_what_is_kept_with_all_its_places(built: BuildResult) -> None:
     assert built.release is not None
     rows = released(built.release)
-    assert set(rows) == {"LICENSE", "a.py", "lib/b.c", "latin.py", "unicode.py", "package.json", "index.js"}
+    assert set(rows) == {"analysis.ipynb", "a.py", "lib/b.c", "latin.py", "unicode.py", "package.json", "index.js"}
     assert rows["a.py"]["num_provenances"] == 2
     assert rows["lib/b.c"]["num_provenances"] == 2
     assert (
@@ -65,6 +68,13 @@ def test_a_release_holds_what_is_kept_with_all_its_places(built: BuildResult) ->
         == "# Gr\u00fc\u00dfe an alle, Stra\u00dfe, \u00dcbung, sch\u00f6n\nx = 'caf\u00e9'\n"
     )
     assert rows["latin.py"]["encoding"] != "utf-8"
+    notebook = rows["analysis.ipynb"]
+    assert notebook["content"] == "# What is it?\n\nanswer = 42\n"
+    assert (notebook["conversion"], notebook["language"], notebook["length_bytes"]) == (
+        "notebook-1",
+        "Jupyter Notebook",
+        27,
+    )
     assert rows["index.js"]["detected_licenses"] == ["Apache-2.0"]
     assert rows["a.py"]["near_duplicate_cluster"] is None
     assert verify(built.folder).problems == []
@@ -87,6 +97,7 @@ def test_the_ledger_lists_dropped_contents_once(built: BuildResult) -> None:
     assert len({row["content_id"] for row in rows}) == len(rows)
     assert {row["reason"] for row in rows} == {
         "no_license", "license_unknown", "license_not_permissive", "license_elsewhere", "unknown_language",
+        "file_name", "generated_phrase", "notebook_unreadable",
     }  # fmt: skip
 
 
@@ -104,6 +115,33 @@ def test_the_same_bytes_in_two_sources_are_kept_once(built: BuildResult) -> None
 def test_any_place_is_enough_when_the_policy_says_so(tmp_path: Path) -> None:
     result = make(write_config(tmp_path), license__places="any")
     assert why(result.folder, "shared.py")[0]["reason"] is None
+
+
+def test_a_language_over_its_budget_is_sampled(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    whole = make(config, filter__profile="none")
+    sizes = {row["content_id"]: row["text_bytes"] for row in whole.fold.kept.to_pylist() if row["language"] == "Python"}
+    budget = sum(sizes.values()) - 1
+    sampled = make(config, "sampled", filter__profile="none", filter__languages__Python__max_language_bytes=budget)
+    kept = {
+        row["content_id"]: row["text_bytes"] for row in sampled.fold.kept.to_pylist() if row["language"] == "Python"
+    }
+    assert sum(kept.values()) <= budget
+    assert kept.items() < sizes.items()
+    (left_out,) = sizes.keys() - kept.keys()
+    (story,) = why(sampled.folder, left_out)
+    assert story["reason"] == Reason.LANGUAGE_OVER_BUDGET.value
+    assert "draw by content" in explain(story)
+
+
+def test_filters_can_be_changed_and_switched_off(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    result = make(config, filter__profile="none")
+    assert {why(result.folder, name)[0]["reason"] for name in ("generated.py", "broken.ipynb")} == {None}
+    with pytest.raises(StaleBuildError, match="--anew filter"):
+        make(config, filter__profile="the-stack")
+    with pytest.raises(ConfigError, match="no Linguist language; did you mean 'Python'"):
+        make(config, "other", filter__languages__Pyton__max_lines=1)
 
 
 def test_languages_can_be_selected(tmp_path: Path) -> None:

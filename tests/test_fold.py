@@ -21,6 +21,7 @@ from stack_data.reasons import Reason
 from stack_data.records import (
     FETCH_DECISIONS,
     FILES,
+    FILTER_DECISIONS,
     LANGUAGE_DECISIONS,
     LICENSE_DECISIONS,
     PROVENANCE,
@@ -35,6 +36,7 @@ LICENSES = (
     ("unknown", Reason.LICENSE_UNKNOWN),
     ("no_license", Reason.NO_LICENSE),
 )
+FILTERS = (None, None, Reason.LONG_LINE)
 LANGUAGES = (("Python", None), ("C", None), (None, Reason.UNKNOWN_LANGUAGE))
 
 
@@ -47,6 +49,7 @@ class Place:
     content: int | None
     license: tuple[str, Reason | None]
     language: tuple[str | None, Reason | None]
+    filter: Reason | None
     is_vendor: bool
 
 
@@ -77,7 +80,7 @@ def builds(draw: st.DrawFn) -> Drawn:
         Place,
         group=st.integers(0, len(repositories) - 1), repository=st.integers(0, 1),
         content=st.one_of(st.integers(0, 4), st.integers(0, 4), st.none()), license=st.sampled_from(LICENSES),
-        language=st.sampled_from(LANGUAGES), is_vendor=st.booleans(),
+        language=st.sampled_from(LANGUAGES), filter=st.sampled_from(FILTERS), is_vendor=st.booleans(),
     )  # fmt: skip
     return Drawn(draw(st.lists(place, max_size=14)), repositories, draw(st.integers(1, 4)))
 
@@ -132,7 +135,7 @@ def write(drawn: Drawn, build: Build) -> list[tuple[str, str]]:
         table = pa.Table.from_pylist(
             [
                 {"content_id": content_id(one), "sha256": "", "content": one, "num_bytes": len(one),
-                 "encoding": "utf-8", "conversion": ""}
+                 "encoding": "utf-8", "conversion": "", "text_bytes": len(one)}
                 for one in files
             ],
             schema=FILES,
@@ -181,13 +184,16 @@ def write_places(build: Build, name: str, rows: list[Row]) -> None:
             ],
             schema=LANGUAGE_DECISIONS,
         ),
+        build.decisions("filter", name): pa.Table.from_pylist(
+            [decided(row.place.filter) for row in rows], schema=FILTER_DECISIONS
+        ),
     }  # fmt: skip
     for path, table in tables.items():
         storage.write_parquet(path, table)
 
 
 def reason_of(row: Row) -> Reason | None:
-    return row.place.license[1] or row.place.language[1]
+    return row.place.license[1] or row.place.language[1] or row.place.filter
 
 
 def model(drawn: Drawn, places: str) -> tuple[list[str], dict[str, list[tuple[int, str]]], dict[str, Reason]]:

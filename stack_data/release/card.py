@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stack_data.config import BuildConfig, NearConfig
+from stack_data.config import BuildConfig, FilterConfig, NearConfig
 from stack_data.fold import Fold
 from stack_data.release.shards import Assignment
 from stack_data.release.sources import ReleaseRows
@@ -51,7 +51,7 @@ class Facts:
 def facts_of(config: BuildConfig, date: str, fold: Fold, rows: ReleaseRows, assignment: Assignment) -> Facts:
     """Collect the facts of a release."""
     kept = rows.kept
-    sizes = kept["num_bytes"]
+    sizes = kept["text_bytes"]
     splits = pa.array([shard.split for shard in assignment.shards]).take(pa.array(assignment.shard))
     names = dict(
         zip(
@@ -119,7 +119,8 @@ def _body(facts: Facts) -> list[str]:
         + ". A file's licence is joined from all evidence: SPDX tags, notices and texts in its own header, licence files "
         "and manifests up its tree. Licence texts are compared word by word with SPDX's templates; an altered text is "
         "unknown, and unknown is out. `notices/` and `NOTICE/` hold the licence texts and copyright lines of what is here.",
-        "", *_table("Licence", facts.licenses), "", "## Splits", "", *_splits(facts), "", "## What was left out", "",
+        "", *_table("Licence", facts.licenses), "", "## Filters", "", _filters(facts.config.filter), "", "## Splits", "",
+        *_splits(facts), "", "## What was left out", "",
         "```", attrition_table(facts.fold), "```", "", *_elsewhere(facts),
         "`ledger/` lists by `content_id`, with stage and reason, every content that was read as text and then dropped. Entries "
         "that were not (binary, too large, empty, links) and exact duplicates of what is kept are counted above.", "",
@@ -128,11 +129,27 @@ def _body(facts: Facts) -> list[str]:
         "Licences are read, not judged by a lawyer; a repository that states a licence it had no right to state is not "
         "noticed. Code has authors' names in copyright lines, which permissive licences require to keep. "
         + _near(facts.config.near)
-        + " Quality filters and redaction of personal data are reported by later versions of this card when they are applied.",
+        + " Personal data are not redacted in this version.",
         "", "## Checking this release", "",
         "`fairstack data verify PATH` rehashes every file against `manifest.json`, decodes every row and recomputes every "
         "`content_id` and `text_sha256` that can be recomputed from the text.",
     ]  # fmt: skip
+
+
+_PROFILES = {
+    "starcoder2": "the rules of StarCoder2 (arXiv 2402.19173)",
+    "the-stack": "the rules of The Stack's first version and StarCoder (arXiv 2211.15533)",
+    "none": "none",
+}
+
+
+def _filters(filters: FilterConfig) -> str:
+    own = {**filters.model_dump(exclude_none=True, exclude={"profile", "languages"})}
+    own |= {f"{name}: {rule}": value for name, rules in filters.languages.items()
+            for rule, value in rules.model_dump(exclude_none=True).items()}  # fmt: skip
+    changed = "; ".join(f"{rule} = {value}" for rule, value in own.items())
+    told = f"Profile `{filters.profile}`: {_PROFILES[filters.profile]}" + (f", with {changed}" if changed else "")
+    return told + ". Notebooks are released as scripts (`conversion`). What each rule left out is counted below."
 
 
 def _near(near: NearConfig) -> str:

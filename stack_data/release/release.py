@@ -23,13 +23,14 @@ import pyarrow.compute as pc
 from stack_data import manifest, storage
 from stack_data.errors import InputError, StaleBuildError
 from stack_data.fold import Fold
+from stack_data.id_columns import content_hash
 from stack_data.licenses import expressions
 from stack_data.manifest import Manifest, Output, Plan
 from stack_data.pipeline import DECIDING, Run
 from stack_data.release import card, croissant, notices
 from stack_data.release.rows import PlaceReader, licenses_of, rows_of_part
 from stack_data.release.shards import RULE_VERSION as SHARD_RULES
-from stack_data.release.shards import Assignment, assign, content_hash
+from stack_data.release.shards import Assignment, assign
 from stack_data.release.sources import ReleaseRows, select
 from stack_data.release.tables import DATA, LEDGER, NOTICES, PROVENANCE
 

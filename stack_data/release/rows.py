@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stack_data import storage
+from stack_data.filters.measures import measure
 from stack_data.layout import Build
 from stack_data.licenses import expressions
 from stack_data.licenses.copyrights import copyright_lines
-from stack_data.release.statistics import statistics_of
 from stack_data.release.tables import DATA, NOTICES
-from stack_data.text import texts_of
+from stack_data.text import TEXT_COLUMNS, is_plain, texts_of
 
 
 class PlaceReader:
@@ -81,7 +81,7 @@ def rows_of_part(
     kept: the part's rows of KEPT; repository_rows: row of `repositories` of each displayed place.
     """
     reader, wanted, first = PlaceReader(build), kept["row"].to_numpy(), 0
-    for group in storage.read_row_groups(build.files(part), ["sha256", "content", "encoding", "conversion"]):
+    for group in storage.read_row_groups(build.files(part), ["sha256", *TEXT_COLUMNS]):
         chosen = np.flatnonzero((wanted >= first) & (wanted < first + group.num_rows))
         if len(chosen):
             files = group.take(pa.array(wanted[chosen] - first)).combine_chunks()
@@ -93,7 +93,7 @@ def _rows_of(
     reader: PlaceReader, files: pa.Table, kept: pa.Table, repositories: Sequence[Mapping[str, Any]],
     repository_rows: npt.NDArray[np.int64],
 ) -> tuple[pa.Table, pa.Table]:  # fmt: skip
-    texts = texts_of(files["content"], files["encoding"])
+    texts = texts_of(files)
     places = reader.take(kept["place_part"].combine_chunks(), kept["place_row"].to_numpy())
     data = _data_rows(kept, files, texts, places, repositories, repository_rows)
     notices = pa.table(
@@ -109,10 +109,8 @@ def _data_rows(
     kept: pa.Table, files: pa.Table, texts: pa.LargeStringArray, places: pa.Table,
     repositories: Sequence[Mapping[str, Any]], repository_rows: npt.NDArray[np.int64],
 ) -> pa.Table:  # fmt: skip
-    measured = statistics_of(texts)
-    plain = pc.and_(
-        pc.equal(files["encoding"].cast(pa.string()), "utf-8"), pc.equal(files["conversion"].cast(pa.string()), "")
-    )
+    measured = measure(texts)
+    plain = is_plain(files["encoding"], files["conversion"])
     used, inverse = np.unique(repository_rows, return_inverse=True)
     named = [repositories[row] for row in used.tolist()]
     spread = pa.array(inverse)
@@ -133,13 +131,12 @@ def _data_rows(
     return pa.table([columns[name] for name in DATA.names], names=DATA.names).cast(DATA)
 
 
-def _text_hashes(texts: pa.LargeStringArray, originals: pa.ChunkedArray, plain: pa.Array) -> pa.Array:
+def _text_hashes(texts: pa.LargeStringArray, originals: pa.ChunkedArray, plain: npt.NDArray[np.bool_]) -> pa.Array:
     """A text whose bytes are the original's has the original's hash; only the others are hashed again."""
-    plain = plain.combine_chunks() if isinstance(plain, pa.ChunkedArray) else plain
-    others = pc.indices_nonzero(pc.invert(plain))
+    others = pa.array(np.flatnonzero(~plain))
     hashes = [hashlib.sha256(text.as_py().encode()).hexdigest() for text in texts.take(others)]
     column = originals.combine_chunks() if isinstance(originals, pa.ChunkedArray) else originals
-    return pc.replace_with_mask(column, pc.invert(plain), pa.array(hashes, pa.string()))
+    return pc.replace_with_mask(column, pa.array(~plain), pa.array(hashes, pa.string()))
 
 
 def _copyrights(texts: pa.LargeStringArray) -> pa.Array:

@@ -15,16 +15,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from stack_data.config import ReleaseConfig
+from stack_data.id_columns import content_hash
 from stack_data.identity import fold_name
 from stack_data.languages import language_info
-from stack_data.stages.exact import id_bytes
 
 RULE_VERSION = 1
 SPLIT_STEPS = tuple(step / 100 for step in range(1, 31))
 """The values p takes, one after the other."""
 
 SPLITS = ("train", "validation")
-MASK = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ def assign(
 
     place_content, place_repository: for each kept place its row of `kept` and of `repository_keys`.
     """
-    sizes = kept["num_bytes"].to_numpy()
+    sizes = kept["text_bytes"].to_numpy()
     keys = content_hash(kept["content_id"], config.seed)
     validation, p = _draw(sizes, place_content, place_repository, repository_keys, config)
     languages = kept["language"].combine_chunks().cast(pa.string()).dictionary_encode()
@@ -81,17 +80,6 @@ def assign(
         shard[rows] = len(shards) + (keys[rows] % np.uint64(count)).astype(np.int32)
         shards += [Shard(slugs[code // 2], SPLITS[code % 2], number, count) for number in range(count)]
     return Assignment(tuple(shards), shard, keys, p)
-
-
-def content_hash(ids: pa.Array | pa.ChunkedArray, seed: int) -> npt.NDArray[np.uint64]:
-    """Return hash(seed, content_id): uint64[N]. Ids are hashes already; this mixes the seed in (splitmix64)."""
-    raw = id_bytes(ids)
-    words = np.frombuffer(raw.tobytes(), np.uint8).reshape(-1, 20)[:, :8].copy().view("<u8").ravel().astype(np.uint64)
-    with np.errstate(over="ignore"):
-        mixed = words + np.uint64((0x9E3779B97F4A7C15 * (seed + 1)) & int(MASK))
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(mixed ^ (mixed >> np.uint64(31)), np.uint64)
 
 
 def repository_draw(key: str, seed: int) -> float:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from stack_data import storage
 from stack_data.fold import Fold
 from stack_data.layout import Build
-from stack_data.text import decode
+from stack_data.text import TEXT_COLUMNS, decode
 
 SAMPLE_LINES = 14
 SAMPLE_LANGUAGES = 60
@@ -171,9 +171,9 @@ def _samples(build: Build, kept: pa.Table, names: pa.Array) -> tuple[Sample, ...
 
 
 def _sample(build: Build, row: dict[str, object], language: str, repository: str) -> Sample:
-    file = _row(build.files(str(row["part"])), int(str(row["row"])), ["content", "encoding"])
+    file = _row(build.files(str(row["part"])), int(str(row["row"])), TEXT_COLUMNS)
     path = _row(build.provenance(str(row["place_part"])), int(str(row["place_row"])), ["path"])["path"]
-    lines = decode(file["content"], file["encoding"]).splitlines()[:SAMPLE_LINES]
+    lines = decode(*(file[name] for name in TEXT_COLUMNS)).splitlines()[:SAMPLE_LINES]
     return Sample(language, f"{repository}: {path}", str(row["expression"]), "\n".join(line[:120] for line in lines))
 
 

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from stack_data.config import ArchiveConfig, LimitsConfig
+from stack_data.config import LimitsConfig
+from stack_data.config_sources import ArchiveConfig
 from stack_data.errors import SourceError
 from stack_data.reasons import Reason
 from stack_data.sources.downloads import download

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from stack_data.config import DirectoryConfig
+from stack_data.config_sources import DirectoryConfig
 from stack_data.errors import SourceError
 from stack_data.sources.folders import check_listing, entries_of, list_tree, locked_listing, matcher, read_files
 from stack_data.sources.source import Repository, SourceContext, Unit, UnitReading

@@ -23,7 +23,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stack_data.config import EnvironmentConfig
+from stack_data.config_sources import EnvironmentConfig
 from stack_data.errors import SourceError
 from stack_data.sources.folders import Listed, check_listing, entries_of, list_tree, locked_listing, read_files
 from stack_data.sources.forges import alias_of

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
 
-from stack_data.config import GitConfig, GitRepositoryConfig
+from stack_data.config_sources import GitConfig, GitRepositoryConfig
 from stack_data.errors import SourceError
 from stack_data.reasons import Reason
 from stack_data.sources import git_history

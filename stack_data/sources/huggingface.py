@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from stack_data.config import ColumnsConfig, HuggingFaceConfig
+from stack_data.config_sources import ColumnsConfig, HuggingFaceConfig
 from stack_data.errors import SourceError, TemporarySourceError
 from stack_data.reasons import Reason
 from stack_data.sources.folders import check_listing, list_tree, locked_listing

@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Iterator
 from types import ModuleType
 
-from stack_data.config import KINDS, AnySource
+from stack_data.config_sources import KINDS, AnySource
 from stack_data.errors import SourceError
 from stack_data.sources.source import Entry, SourceContext, Unit, UnitReading
 

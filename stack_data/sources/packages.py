@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urljoin
 
-from stack_data.config import PackagesConfig
+from stack_data.config_sources import PackagesConfig
 from stack_data.errors import SourceError
 from stack_data.sources.archive import entries_of_archive
 from stack_data.sources.downloads import download, get_json

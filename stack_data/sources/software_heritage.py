@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from stack_data.config import SoftwareHeritageConfig
+from stack_data.config_sources import SoftwareHeritageConfig
 from stack_data.errors import SourceError, TemporarySourceError
 from stack_data.identity import content_id
 from stack_data.reasons import Reason

@@ -12,28 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from stack_data.id_columns import id_bytes
 from stack_data.reasons import Reason
 from stack_data.records import EXACT_DECISIONS
 from stack_data.stages.decisions import decision_columns
 
 RULE_VERSION = 1
-
-
-def id_bytes(ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bytes_]:
-    """Return hex content ids as raw 20-byte values: bytes20[N]."""
-    if isinstance(ids, pa.ChunkedArray):
-        ids = ids.combine_chunks() if ids.num_chunks != 1 else ids.chunk(0)
-    if len(ids) == 0:
-        return np.empty(0, "S20")
-    characters = np.frombuffer(ids.buffers()[2], np.uint8)[_first_offset(ids) :][: 40 * len(ids)]
-    # '0'-'9' are 48-57, 'a'-'f' 97-102.
-    nibbles = np.where(characters < 58, characters - 48, characters - 87).astype(np.uint8)
-    return (nibbles[0::2] << 4 | nibbles[1::2]).view("S20").ravel()
-
-
-def _first_offset(ids: pa.StringArray) -> int:
-    offsets = np.frombuffer(ids.buffers()[1], np.int32)
-    return int(offsets[ids.offset])
 
 
 def first_occurrences(ids: Sequence[npt.NDArray[np.bytes_]]) -> npt.NDArray[np.int64]:

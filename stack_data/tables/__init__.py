@@ -27,6 +27,7 @@ def load_table(name: str) -> Any:
 
 LICENSE_TABLES = ("blueoak_", "license_", "spdx_")
 LANGUAGE_TABLES = ("linguist_",)
+FILTER_TABLES = ("filters",)
 
 
 @functools.cache

@@ -23,7 +23,7 @@ def kept(sizes: list[int], languages: list[str] | None = None) -> pa.Table:
     names = languages or ["Python"] * len(sizes)
     return pa.table(
         {
-            "content_id": ids(len(sizes)), "num_bytes": pa.array(sizes, pa.int64()),
+            "content_id": ids(len(sizes)), "text_bytes": pa.array(sizes, pa.int64()),
             "language": pa.array(names).dictionary_encode(),
         }
     )  # fmt: skip

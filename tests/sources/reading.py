@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from stack_data.config import AnySource, LimitsConfig
+from stack_data.config import LimitsConfig
+from stack_data.config_sources import AnySource
 from stack_data.errors import SourceError
 from stack_data.sources import kinds
 from stack_data.sources.source import Entry, Repository, SourceContext, Unit

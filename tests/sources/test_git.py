@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from stack_data.config import GitConfig, GitRepositoryConfig, LimitsConfig
+from stack_data.config import LimitsConfig
+from stack_data.config_sources import GitConfig, GitRepositoryConfig
 from stack_data.errors import SourceError
 from stack_data.identity import content_id
 from stack_data.reasons import Reason

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from stack_data.config import GitConfig, GitRepositoryConfig, LimitsConfig
+from stack_data.config import LimitsConfig
+from stack_data.config_sources import GitConfig, GitRepositoryConfig
 from stack_data.sources import git
 from stack_data.sources.source import SourceContext
 from tests.sources.test_git import commit, run

@@ -1,0 +1,37 @@
+"""Columns of content ids as numbers: raw bytes to sort by, and seeded hashes to draw by."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+_MASK = 0xFFFFFFFFFFFFFFFF
+
+
+def id_bytes(ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bytes_]:
+    """Return hex content ids as raw 20-byte values: bytes20[N]."""
+    if isinstance(ids, pa.ChunkedArray):
+        ids = ids.combine_chunks() if ids.num_chunks != 1 else ids.chunk(0)
+    if len(ids) == 0:
+        return np.empty(0, "S20")
+    characters = np.frombuffer(ids.buffers()[2], np.uint8)[_first_offset(ids) :][: 40 * len(ids)]
+    # '0'-'9' are 48-57, 'a'-'f' 97-102.
+    nibbles = np.where(characters < 58, characters - 48, characters - 87).astype(np.uint8)
+    return (nibbles[0::2] << 4 | nibbles[1::2]).view("S20").ravel()
+
+
+def _first_offset(ids: pa.StringArray) -> int:
+    offsets = np.frombuffer(ids.buffers()[1], np.int32)
+    return int(offsets[ids.offset])
+
+
+def content_hash(ids: pa.Array | pa.ChunkedArray, seed: int) -> npt.NDArray[np.uint64]:
+    """Return hash(seed, content_id): uint64[N]. Ids are hashes already; this mixes the seed in (splitmix64)."""
+    raw = id_bytes(ids)
+    words = np.frombuffer(raw.tobytes(), np.uint8).reshape(-1, 20)[:, :8].copy().view("<u8").ravel().astype(np.uint64)
+    with np.errstate(over="ignore"):
+        mixed = words + np.uint64((0x9E3779B97F4A7C15 * (seed + 1)) & _MASK)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(mixed ^ (mixed >> np.uint64(31)), np.uint64)
