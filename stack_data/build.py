@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from stack_data import lock as locks
 from stack_data import memory, storage
 from stack_data.config import BuildConfig
-from stack_data.config_file import load_resolved
+from stack_data.config_file import load, load_resolved
 from stack_data.decide import decide_all, loading_tables, own_curations
 from stack_data.errors import ConfigError, InputError, StaleBuildError
 from stack_data.filters import profiles
@@ -21,7 +22,7 @@ from stack_data.fold import Fold, fold
 from stack_data.layout import Build
 from stack_data.licenses import expressions
 from stack_data.licenses.policy import policy_of
-from stack_data.lock import read as read_lock
+from stack_data.lock import Changes
 from stack_data.manifest import read as read_manifest
 from stack_data.pipeline import (
     DECIDING,
@@ -29,6 +30,7 @@ from stack_data.pipeline import (
     Run,
     fetch,
     start,
+    workers_of,
 )
 from stack_data.progress import Progress, Silent
 from stack_data.release.release import release
@@ -100,15 +102,46 @@ def build(
     folder = Path(config.run.builds) / config.name
     with storage.locked(folder):
         run = _start(config, config_folder, folder, anew, progress)
-        _check_author_key(run)
-        with loading_tables(run):
-            failures = fetch(run, kinds.read)
-        decide_all(run)
-        joined = fold(run.build, config, run.parts())
-        write_report(run, joined, failures)
+        joined, failures = _run_steps(run)
         result = _released(run, joined, failures)
         run.progress.close()
     return result
+
+
+def refresh(
+    folder: Path, overrides: Sequence[str] = (), config_path: Path | None = None, progress: Progress | None = None
+) -> tuple[BuildResult, Changes]:
+    """Lock the sources of a build anew and run its steps again over what changed; releases stay as they are.
+
+    config_path: a configuration with sources added or changed; default: the one the build was made with.
+    Raises InputError, ConfigError, StaleBuildError or StorageError; what cannot be asked stays as it was locked.
+    """
+    opened = Build.open(folder)
+    config = load(config_path, overrides) if config_path else load_resolved(opened.config, overrides)
+    if config.name != folder.resolve().name:
+        raise ConfigError(f"{config_path} is the configuration of {config.name!r}, not of {folder}")
+    home = config_path.resolve().parent if config_path else locks.config_folder(opened)
+    with storage.locked(folder):
+        check_config(config, home)
+        storage.remove_temporaries(folder)
+        today = _today()
+        lock, changes = locks.refresh(opened, config, _resolver(config, home, folder, today), today, home)
+        storage.write_json(opened.config, config.resolved())
+        run = Run(opened, config, lock, workers_of(config), progress or Silent(), os.environ, home)
+        joined, failures = _run_steps(run)
+        run.progress.close()
+    return BuildResult(folder, joined, failures | changes.failures, None, "none: releases stay as they are"), changes
+
+
+def _run_steps(run: Run) -> tuple[Fold, dict[str, str]]:
+    """Run every step before the release; return the verdicts and what is missing."""
+    _check_author_key(run)
+    with loading_tables(run):
+        failures = fetch(run, kinds.read)
+    decide_all(run)
+    joined = fold(run.build, run.config, run.parts())
+    write_report(run, joined, failures)
+    return joined, failures
 
 
 def _check_author_key(run: Run) -> None:
@@ -139,13 +172,21 @@ def _released(run: Run, joined: Fold, failures: dict[str, str]) -> BuildResult:
         return BuildResult(folder, joined, failures, None, f"none: {error}", refused=True)
 
 
-def _start(config: BuildConfig, config_folder: Path, folder: Path, anew: str | None, progress: Progress | None) -> Run:
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+def _today() -> str:
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
+
+
+def _resolver(config: BuildConfig, config_folder: Path, folder: Path, today: str) -> locks.Resolver:
     context = SourceContext(folder / "cache", config_folder, config.limits, today, os.environ)
+    return lambda source: kinds.resolve(source, context)
+
+
+def _start(config: BuildConfig, config_folder: Path, folder: Path, anew: str | None, progress: Progress | None) -> Run:
+    today = _today()
     storage.make_folder(folder)
     check_config(config, config_folder)
     return start(
-        config, config_folder, folder, resolver=lambda source: kinds.resolve(source, context), secrets=os.environ,
+        config, config_folder, folder, resolver=_resolver(config, config_folder, folder, today), secrets=os.environ,
         today=today, anew=anew, progress=progress,
     )  # fmt: skip
 
@@ -154,7 +195,7 @@ def _reopen(folder: Path, overrides: Sequence[str] = (), progress: Progress | No
     """Open a finished build with the configuration it was made with; InputError when it is not finished."""
     opened = Build.open(folder)
     config = load_resolved(opened.config, overrides)
-    run = Run(opened, config, read_lock(opened), os.cpu_count() or 1, progress or Silent(), {}, folder)
+    run = Run(opened, config, locks.read(opened), workers_of(config), progress or Silent(), {}, folder)
     missing = [step for step in DECIDING if not opened.stage_manifest(step).exists()]
     if missing:
         raise InputError(f"{folder} is not finished ({missing[0]} is missing); run fairstack data build again")

@@ -62,6 +62,11 @@ def _parser() -> argparse.ArgumentParser:
         help="make this step and what follows anew: fetch, exact, header, license, language, filter, signatures, near",
     )
 
+    refresh = _verb(verbs, "refresh", _refresh, "ask the sources of a build again and take up what changed")
+    refresh.add_argument("build", type=Path, metavar="BUILD")
+    refresh.add_argument("--config", type=Path, metavar="CONFIG", help="a configuration with sources added or changed")
+    refresh.add_argument("--set", action="append", default=[], metavar="a.b=value", help="override one value")
+
     release = _verb(verbs, "release", _release, "make a release of a finished build")
     release.add_argument("build", type=Path, metavar="BUILD")
     release.add_argument("--set", action="append", default=[], metavar="a.b=value", help="e.g. release.version=2.0.0")
@@ -114,30 +119,47 @@ def _plain(text: str) -> str:
 def _build(arguments: argparse.Namespace) -> int:
     from stack_data.build import build
     from stack_data.config_file import load
-    from stack_data.report.attrition import attrition_table, human_bytes
 
     config = load(arguments.config, arguments.set)
     result = build(config, arguments.config.resolve().parent, arguments.anew, _progress(arguments))
     if arguments.json:
         _out(json.dumps(result.to_json()))
     else:
-        _out(attrition_table(result.fold))
-        _out("")
-        for key, reason in sorted(result.failures.items()):
-            _out(f"missing: {key}: {reason}")
-        if result.failures:
-            _out(
-                f"{len(result.failures)} could not be read; the same command tries again. To release without: {_without(result)}"
-            )
-        _out(f"release: {result.release or result.unreleased}")
-        _out(
-            f"build: kept {result.fold.kept.num_rows:,} of {result.fold.num_entries:,} files, {human_bytes(result.kept_bytes)}"
-        )
+        _show(result)
     return 1 if result.failures or result.refused else 0
 
 
-def _without(result: Any) -> str:
-    return f"fairstack data release {result.folder}"
+def _show(result: Any) -> None:
+    """Print what a build came to."""
+    from stack_data.report.attrition import attrition_table, human_bytes
+
+    _out(attrition_table(result.fold))
+    _out("")
+    for key, reason in sorted(result.failures.items()):
+        _out(f"missing: {key}: {reason}")
+    if result.failures:
+        without = f"fairstack data release {result.folder}"
+        _out(f"{len(result.failures)} could not be read; the same command tries again. To release without: {without}")
+    _out(f"release: {result.release or result.unreleased}")
+    _out(
+        f"build: kept {result.fold.kept.num_rows:,} of {result.fold.num_entries:,} files, {human_bytes(result.kept_bytes)}"
+    )
+
+
+def _refresh(arguments: argparse.Namespace) -> int:
+    from stack_data.build import refresh
+
+    result, changes = refresh(arguments.build, arguments.set, arguments.config, _progress(arguments))
+    found = {name: list(getattr(changes, name)) for name in ("changed", "new", "gone")}
+    if arguments.json:
+        _out(json.dumps(result.to_json() | found))
+    else:
+        _show(result)
+        for name, keys in found.items():
+            for key in keys:
+                _out(f"{name}: {key}")
+        _out("refresh: " + ", ".join(f"{len(keys):,} {name}" for name, keys in found.items()))
+    return 1 if result.failures else 0
 
 
 def _progress(arguments: argparse.Namespace) -> Any:

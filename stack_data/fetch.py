@@ -8,7 +8,8 @@ writes the finished part; groups run side by side.
 A unit that fails before its first entry is retried in place; one that breaks later makes its group start again, and
 once its tries are used up it is left out and recorded, because a half-read repository has a half-known licence.
 
-Given up: a killed group is read again from its start (its parts come out with the same bytes).
+Units that have not changed since an earlier fetch of the group are read from its parts (earlier.py). Given up: a killed
+group is read again from its start (its parts come out with the same bytes).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +32,7 @@ import pyarrow as pa
 from stack_data import storage
 from stack_data.config import BuildConfig, LimitsConfig
 from stack_data.config_sources import AnySource
+from stack_data.earlier import EarlierParts
 from stack_data.errors import SourceError, TemporarySourceError
 from stack_data.identity import content_id
 from stack_data.layout import Build, part_name
@@ -41,7 +44,7 @@ from stack_data.sources.source import Entry, Repository, SourceContext, Unit, Un
 from stack_data.text import RULE_VERSION as TEXT_RULES
 from stack_data.text import Reading, reading_of
 
-RULE_VERSION = 1
+RULE_VERSION = 2
 log = logging.getLogger(__name__)
 
 Reader = Callable[[str, Unit, SourceContext], UnitReading]
@@ -109,7 +112,8 @@ def fetch_group(group: Group, inputs: FetchInputs) -> dict[str, str]:
                 failures[key] = str(broke.cause)
             else:
                 _pause(key, broke.cause, attempts[key], inputs.config.limits)
-    shutil.rmtree(build.cache / group.name, ignore_errors=True)
+    for folder in (build.cache / group.name, build.cache / f"{group.name}.earlier"):
+        shutil.rmtree(folder, ignore_errors=True)
     return failures
 
 
@@ -126,14 +130,13 @@ def _plan(group: Group, inputs: FetchInputs) -> Plan:
                 mode="json", exclude={"max_attempts", "retry_seconds", "max_unit_seconds"}
             ),
             "source": {"license": source.license, "audience": source.audience},
-            "date": inputs.lock.date,
         },
         rules={"fetch": RULE_VERSION, "text": TEXT_RULES},
     )
 
 
 def _digest(unit: Unit) -> str:
-    return hashlib.sha256(json.dumps(dict(unit.locked), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([dict(unit.locked), unit.first_seen], sort_keys=True).encode()).hexdigest()
 
 
 def _done(manifest: Manifest) -> tuple[int, int]:
@@ -160,7 +163,9 @@ class _GroupWriter:
             inputs.lock.date,
             inputs.secrets,
         )
+        self.earlier = EarlierParts.of(self.build, group, plan)
         self.repositories: list[Repository] = []
+        self.units: dict[str, tuple[int, int]] = {}
         self.rows: dict[str, tuple[int, int]] = {}
         self.unusable: dict[str, Reason] = {}
         self.outputs: dict[str, Output] = {}
@@ -188,6 +193,8 @@ class _GroupWriter:
         """Yield a unit's entries, each with the row of the unit's first repository."""
         if unit.key in self.failures:
             return
+        if "gone" in unit.locked:
+            return
         if "failed" in unit.locked:
             self.failures[unit.key] = str(unit.locked["failed"])
             return
@@ -206,11 +213,15 @@ class _GroupWriter:
                 entry = next(reading.entries, None)
         except SourceError as error:
             raise _UnitBroke(unit, error) from error
+        self.units[unit.key] = (first_repository, len(reading.repositories))
         self.repositories += reading.repositories
 
     def _open(self, unit: Unit) -> tuple[UnitReading, Entry | None, float] | None:
         """Start reading a unit, with retries; record its failure and return None when it cannot be read."""
         limits = self.context.limits
+        if self.earlier and self.earlier.has(unit.key, self.plan.inputs[unit.key]):
+            reading = self.earlier.read(unit.key)
+            return reading, next(reading.entries, None), math.inf
         for attempt in range(1, limits.max_attempts + 1):
             deadline = time.monotonic() + limits.max_unit_seconds
             try:
@@ -295,12 +306,17 @@ class _GroupWriter:
 
     def _finish(self) -> None:
         source = next(source for source in self.inputs.config.sources if source.name == self.group.source)
+        days = {unit.key: unit.first_seen for unit in self.group.units}
+        first_seen = [days[key] for key, (_, count) in self.units.items() for _ in range(count)]
         rows = [
-            _repository_row(repository, self.group.kind, source, self.inputs.lock.date)
-            for repository in self.repositories
+            _repository_row(repository, self.group.kind, source, day)
+            for repository, day in zip(self.repositories, first_seen, strict=True)
         ]
         self._save(self.build.repositories(self.group.name), pa.Table.from_pylist(rows, schema=REPOSITORIES), "none")
-        counts = {"reasons": self.counts, "failures": self.failures, "parts": self.part.number}
+        counts = {
+            "reasons": self.counts, "failures": self.failures, "parts": self.part.number,
+            "units": {key: list(place) for key, place in self.units.items()},
+        }  # fmt: skip
         Manifest(self.plan.to_json(), self.outputs, counts).write(self.build.group_manifest(self.group.name))
 
 

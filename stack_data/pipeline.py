@@ -83,10 +83,14 @@ def start(
         remove_from(build, anew)
     if folder.exists():
         storage.remove_temporaries(folder)
-    lock = locks.resolve(build, config, resolver, today)
+    lock = locks.resolve(build, config, resolver, today, config_folder)
     storage.write_json(build.config, config.resolved())
-    workers = config.run.workers or os.cpu_count() or 1
-    return Run(build, config, lock, workers, progress or Silent(), secrets, config_folder)
+    return Run(build, config, lock, workers_of(config), progress or Silent(), secrets, config_folder)
+
+
+def workers_of(config: BuildConfig) -> int:
+    """Return how many threads a build uses."""
+    return config.run.workers or os.cpu_count() or 1
 
 
 def remove_from(build: Build, step: str) -> None:

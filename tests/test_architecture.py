@@ -88,5 +88,5 @@ def test_every_verb_is_documented() -> None:
         path.read_text(encoding="utf-8")
         for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), ROOT / "CHANGELOG.md"]
     )
-    for verb in ("build", "release", "report", "why", "verify", "similar", "license", "language"):
+    for verb in ("build", "refresh", "release", "report", "why", "verify", "similar", "license", "language"):
         assert f"data {verb}" in documents or f"|{verb}|" in documents, verb

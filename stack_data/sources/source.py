@@ -90,10 +90,14 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One repository, package, archive, folder or data set, pinned. `locked` holds plain JSON values only."""
+    """One repository, package, archive, folder or data set, pinned. `locked` holds plain JSON values only.
+
+    first_seen  day of the lock that had it first, ISO 8601
+    """
 
     key: str
     locked: Mapping[str, Any]
+    first_seen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
