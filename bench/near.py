@@ -115,14 +115,15 @@ def ours(path: Path, workers: int, banding: Banding) -> tuple[Result, Edges]:
             )
             return np.concatenate(list(pieces))
 
-    edges = find_edges(band_keys(texts, banding), texts, banding, shared)
+    compared = find_edges(band_keys(texts, banding), texts, banding, shared, None, workers)
+    edges = compared.near()
     beside = walk(np.arange(len(enough)), np.ones(len(enough), bool), edges.first, edges.second)
     seconds = time.perf_counter() - begin
     count = len(found.texts)
     cluster, dropped = np.arange(count), np.full(count, -1, np.int64)
     cluster[enough] = enough[components(len(enough), edges.first, edges.second)]
     dropped[enough] = np.where(beside >= 0, enough[beside], -1)
-    return Result(seconds, cluster, dropped), edges
+    return Result(seconds, cluster, dropped), compared
 
 
 def every_pair(found: Signed, threshold: float) -> tuple[Ints, Ints]:
@@ -249,11 +250,11 @@ def main() -> None:
             f"exact join: {len(pairs[0.7][0]):,} pairs at J >= 0.7 in {time.perf_counter() - begin:.0f} s; dropping beside every "
             f"true pair would drop {(best >= 0).sum():,}\n"
         )
-        for name, (result, edges) in rows.items():
+        for name, (result, compared) in rows.items():
             seven, eight, precision = quality(result, found, pairs)
             sys.stdout.write(
                 f"{name}: {result.seconds:.2f} s, {megabytes / result.seconds:.0f} MB/s; drops {(result.beside >= 0).sum():,}; "
-                f"compared {edges.compared:,}, edges {len(edges.first):,}\n    recall (pairs / clusters) {seven}, {eight}; precision {precision}\n"
+                f"compared {len(compared.first):,}, edges {compared.is_near.sum():,}\n    recall (pairs / clusters) {seven}, {eight}; precision {precision}\n"
             )
         first, second = pairs[0.7]
         for name, (result, _) in rows.items():

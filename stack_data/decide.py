@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from stack_data import storage
 from stack_data.config import BuildConfig
+from stack_data.contents import take_contents
 from stack_data.decide_near import run_near
 from stack_data.layout import part_name
 from stack_data.licenses import curations as curation_files
@@ -195,7 +196,7 @@ def _texts_of_places(
         # Contents that an earlier part of the group holds.
         chosen = np.flatnonzero(parts == number)
         wanted, inverse = np.unique(rows[chosen], return_inverse=True)
-        contents = _take_contents(run, part_name(group, number), wanted)
+        contents = take_contents(run.build, part_name(group, number), wanted)
         spread = pa.array(inverse)
         yield chosen, texts_of(contents).take(spread), _strings(contents["conversion"]).take(spread)
     unread = np.flatnonzero(parts < 0)
@@ -204,17 +205,6 @@ def _texts_of_places(
 
 def _strings(column: pa.ChunkedArray) -> pa.Array:
     return _chunk(column.cast(pa.string()))
-
-
-def _take_contents(run: Run, part: str, rows: npt.NDArray[np.int64]) -> pa.Table:
-    """Return some rows of a part with TEXT_COLUMNS, reading its row groups one by one."""
-    taken, first = [], 0
-    for group in storage.read_row_groups(run.build.files(part), TEXT_COLUMNS):
-        inside = rows[(rows >= first) & (rows < first + group.num_rows)] - first
-        if len(inside):
-            taken.append(group.take(pa.array(inside)))
-        first += group.num_rows
-    return pa.concat_tables(taken)
 
 
 def run_license(run: Run) -> None:
@@ -311,7 +301,7 @@ def _read_texts(run: Run, group: str, cells: Sequence[tuple[int, int]]) -> list[
     found: dict[tuple[int, int], str] = {}
     for number in sorted({part for part, _ in cells}):
         rows = np.unique([row for part, row in cells if part == number])
-        texts = texts_of(_take_contents(run, part_name(group, number), rows))
+        texts = texts_of(take_contents(run.build, part_name(group, number), rows))
         found |= {(number, int(row)): text for row, text in zip(rows, texts.to_pylist(), strict=True)}
     return [found[cell] for cell in cells]
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stack_data import storage
+from stack_data.contents import take_contents
 from stack_data.filters import profiles
 from stack_data.manifest import Manifest, Output, Plan
 from stack_data.near import bands, clusters, jaccard, shingles
@@ -24,6 +25,10 @@ from stack_data.records import EDGES, MEMBERS, SIGNATURES
 from stack_data.rows import Candidates, candidates
 from stack_data.text import RULE_VERSION as TEXT_RULES
 from stack_data.text import TEXT_COLUMNS, texts_of
+
+_RULES_KEY = "fairstack.shingles"
+_RULES = f"{shingles.RULE_VERSION}.{TEXT_RULES}"
+"""Comparisons made by other rules are not taken over."""
 
 
 def run_near(run: Run) -> None:
@@ -61,7 +66,7 @@ def _sign_part(run: Run, part: str, spill: ShingleSpill) -> pa.Table:
         signed = shingles.sign(texts_of(rows), using)
         hashes.append(signed.hashes)
         tables.append(_signature_table(rows["content_id"], signed))
-    spill.append(part, np.concatenate(hashes) if hashes else np.empty(0, np.uint64))
+    spill.append(np.concatenate(hashes) if hashes else np.empty(0, np.uint64), part)
     return pa.concat_tables(tables)
 
 
@@ -90,13 +95,12 @@ def _cluster(run: Run, spill: ShingleSpill) -> None:
         return
     run.progress.begin("near", None)
     found = candidates(build, run.config, run.parts())
-    members, edges, counts = (
-        _find(run, found, spill) if config.enabled else (MEMBERS.empty_table(), EDGES.empty_table(), {})
-    )
+    nothing = (MEMBERS.empty_table(), EDGES.empty_table(), EDGES.empty_table())
+    tables, counts = _find(run, found, spill) if config.enabled else (nothing, {})
     counts["over_budget"] = found.over_budget
     outputs = {}
-    for path, table in ((build.members, members), (build.edges, edges)):
-        storage.write_parquet(path, table)
+    for path, table in zip((build.members, build.edges, build.apart), tables, strict=True):
+        storage.write_parquet(path, table, {_RULES_KEY: _RULES})
         outputs[build.relative(path)] = Output.of(path, "none")
     Manifest(plan.to_json(), outputs, counts).write(build.stage_manifest("near"))
     run.end_step()
@@ -104,16 +108,25 @@ def _cluster(run: Run, spill: ShingleSpill) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """The texts that are compared, best first, and where the shingles of each begin and end."""
+    """The texts that are compared, best first.
+
+    part, row   where each lies: number in `parts`, row
+    begin, end  where its shingles lie in the spill; begin -1 where they are not there
+    """
 
     texts: bands.Texts
     ids: pa.Array
     rank: npt.NDArray[np.int64]
+    parts: list[str]
+    part: npt.NDArray[np.int64]
+    row: npt.NDArray[np.int64]
     begin: npt.NDArray[np.int64]
     end: npt.NDArray[np.int64]
 
 
-def _find(run: Run, found: Candidates, spill: ShingleSpill) -> tuple[pa.Table, pa.Table, dict[str, int]]:
+def _find(
+    run: Run, found: Candidates, spill: ShingleSpill
+) -> tuple[tuple[pa.Table, pa.Table, pa.Table], dict[str, int]]:
     config = run.config.near
     chosen = _choose(run, found, spill)
     banding = bands.Banding(config.bands, config.rows, config.threshold)
@@ -122,9 +135,10 @@ def _find(run: Run, found: Candidates, spill: ShingleSpill) -> tuple[pa.Table, p
     if 8 * shape[0] * shape[1] > config.memory_bytes:
         room = spill.room("bands.u64", shape)
     keys = bands.band_keys(chosen.texts, banding, room)
-    hashes = spill.hashes()
 
     def shared(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        _load_shingles(run, chosen, spill, np.concatenate([first, second]))
+        hashes = spill.hashes()
         cuts = (
             np.linspace(0, len(first), run.workers + 1).astype(int) if len(first) > 1000 else np.array([0, len(first)])
         )
@@ -134,17 +148,52 @@ def _find(run: Run, found: Candidates, spill: ShingleSpill) -> tuple[pa.Table, p
         )
         return np.concatenate(counted)
 
-    edges = bands.find_edges(keys, chosen.texts, banding, shared)
-    return _members(chosen, edges), _edges(chosen, edges), {
-        "texts": len(chosen.texts), "compared": edges.compared, "edges": len(edges.first), "remainder": edges.remainder,
+    compared = bands.find_edges(keys, chosen.texts, banding, shared, _earlier(run, chosen), run.workers)
+    edges = compared.near()
+    counts = {
+        "texts": len(chosen.texts), "compared": len(compared.first), "edges": len(edges.first), "remainder": compared.remainder,
     }  # fmt: skip
+    return (_members(chosen, edges), _edges(chosen, edges), _edges(chosen, compared.apart())), counts
+
+
+def _earlier(run: Run, chosen: _Chosen) -> bands.Comparisons | None:
+    """Return the comparisons that an earlier run of this step made among the same contents."""
+    tables = [
+        storage.read_parquet(path, ["first_id", "second_id", "shared"])
+        for path in (run.build.edges, run.build.apart)
+        if (storage.read_metadata(path) or {}).get(_RULES_KEY) == _RULES
+    ]
+    if not tables or not len(chosen.ids):
+        return None
+    table = pa.concat_tables(tables)
+    first, second = (
+        pc.index_in(table[name], chosen.ids).fill_null(-1).to_numpy().astype(np.int64)
+        for name in ("first_id", "second_id")
+    )
+    here = (first >= 0) & (second >= 0)
+    return bands.Comparisons(first[here], second[here], table["shared"].to_numpy().astype(np.int64)[here])
+
+
+def _load_shingles(run: Run, chosen: _Chosen, spill: ShingleSpill, texts: npt.NDArray[np.int64]) -> None:
+    """Bring the shingle sets of texts into the spill, those that are not there."""
+    missing = np.unique(texts)
+    missing = missing[chosen.begin[missing] < 0]
+    using = shingles.permutations(run.config.near.permutations, run.config.near.seed)
+    for number in np.unique(chosen.part[missing]).tolist():
+        mine = missing[chosen.part[missing] == number]
+        mine = mine[np.argsort(chosen.row[mine])]
+        contents = take_contents(run.build, chosen.parts[number], chosen.row[mine])
+        hashes = shingles.sign(texts_of(contents), using).hashes
+        counts = chosen.texts.counts[mine]
+        ends = spill.append(hashes) + np.cumsum(counts)
+        chosen.begin[mine], chosen.end[mine] = ends - counts, ends
 
 
 def _choose(run: Run, found: Candidates, spill: ShingleSpill) -> _Chosen:
     """Load what is needed of the candidates with enough shingles; signatures go to one file beside the shingles."""
     width = run.config.near.permutations
     path = spill.folder / "signatures.u32"
-    kept_rows, counts, begins = [], [], []
+    kept_rows, counts, begins = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     spill.folder.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         for number, part in enumerate(found.parts):
@@ -154,30 +203,26 @@ def _choose(run: Run, found: Candidates, spill: ShingleSpill) -> _Chosen:
             enough = mine[sizes[found.row[mine]] >= run.config.near.min_shingles]
             if not len(enough):
                 continue
-            start = spill.start(part)
-            if start is None:
-                _sign_part(run, part, spill)
-                start = spill.start(part)
-            assert start is not None
-            rows = found.row[enough]
+            start, rows = spill.start(part), found.row[enough]
             taken = signed["signature"].take(pa.array(rows)).combine_chunks()
             file.write(
                 taken.buffers()[2][: 4 * width * len(taken)]
             )  # a taken array has its values in its own buffer, in order
             kept_rows.append(enough)
             counts.append(sizes[rows])
-            begins.append(start + (np.cumsum(sizes) - sizes)[rows])
-    if not kept_rows:
-        empty = np.empty(0, np.int64)
-        texts = bands.Texts(np.empty((0, width), np.uint32), empty, empty)
-        return _Chosen(texts, pa.array([], pa.string()), empty, empty, empty)
-    signatures = np.asarray(np.memmap(path, np.uint32, "r")).reshape(-1, width)
+            begins.append(np.full(len(rows), -1) if start is None else start + (np.cumsum(sizes) - sizes)[rows])
     chosen = np.concatenate(kept_rows)
-    ids = found.ids.take(pa.array(chosen))
+    signatures = (
+        np.asarray(np.memmap(path, np.uint32, "r")).reshape(-1, width)
+        if len(chosen)
+        else np.empty((0, width), np.uint32)
+    )
     order = np.argsort(found.rank[chosen])
-    count, begin = np.concatenate(counts)[order], np.concatenate(begins)[order]
-    texts = bands.Texts(signatures, order, count)
-    return _Chosen(texts, ids.take(pa.array(order)), found.rank[chosen][order], begin, begin + count)
+    count, begin, rows = np.concatenate(counts)[order], np.concatenate(begins)[order], chosen[order]
+    return _Chosen(
+        bands.Texts(signatures, order, count), found.ids.take(pa.array(rows)), found.rank[rows], found.parts,
+        found.part[rows], found.row[rows], begin, np.where(begin < 0, -1, begin + count),
+    )  # fmt: skip
 
 
 def _members(chosen: _Chosen, edges: bands.Edges) -> pa.Table:

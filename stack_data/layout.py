@@ -77,6 +77,11 @@ class Build:
         return self.clusters / "edges.parquet"
 
     @property
+    def apart(self) -> Path:
+        """Pairs that were compared and are no near duplicates: a later build need not compare them again."""
+        return self.clusters / "apart.parquet"
+
+    @property
     def members(self) -> Path:
         """The contents that have such a pair, with cluster and rank."""
         return self.clusters / "members.parquet"

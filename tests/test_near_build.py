@@ -6,13 +6,17 @@ import json
 import random
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasketch import LeanMinHash, MinHash
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from stack_data.build import BuildResult
+from stack_data import decide_near
+from stack_data.build import BuildResult, refresh
 from stack_data.errors import ConfigError, InputError
 from stack_data.near.shingles import permutations, sign
 from stack_data.near.sketches import from_lean, to_lean
@@ -92,10 +96,8 @@ def test_released_rows_name_their_cluster(built: BuildResult) -> None:
     assert sorted(clusters) == list(range(8))
 
 
-def clusters_of(result: BuildResult) -> tuple[bytes, bytes]:
-    return (result.folder / "clusters/edges.parquet").read_bytes(), (
-        result.folder / "clusters/members.parquet"
-    ).read_bytes()
+def clusters_of(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / f"clusters/{name}.parquet").read_bytes() for name in ("edges", "members", "apart")}
 
 
 @pytest.mark.parametrize(
@@ -106,7 +108,53 @@ def clusters_of(result: BuildResult) -> tuple[bytes, bytes]:
 def test_workers_parts_and_memory_change_no_byte(
     config: Path, built: BuildResult, values: dict[str, object], request: pytest.FixtureRequest
 ) -> None:
-    assert clusters_of(make(config, request.node.callspec.id, **values)) == clusters_of(built)
+    assert clusters_of(make(config, request.node.callspec.id, **values).folder) == clusters_of(built.folder)
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    backwards=st.booleans(), workers=st.integers(1, 4), part_rows=st.integers(2, 40), part_bytes=st.integers(1000, 10**6),
+    memory=st.sampled_from([1, 2**30]),
+)  # fmt: skip
+def test_orders_part_sizes_and_workers_change_no_byte(
+    built: BuildResult, config: Path, backwards: bool, workers: int, part_rows: int, part_bytes: int, memory: int
+) -> None:
+    tables = [f'[[source]]\nname = "{one}"\nkind = "directory"\npath = "{one}"\n' for one in ("first", "second")]
+    other = config.parent / "drawn.toml"
+    other.write_text(
+        'name = "near"\ndate = 2026-01-01\n'
+        + "".join(tables[::-1] if backwards else tables)
+        + "[release]\nvalidation_fraction = 0\n"
+    )
+    shutil.rmtree(config.parent / "drawn", ignore_errors=True)
+    result = make(
+        other, "drawn", run__workers=workers, fetch__part_rows=part_rows, fetch__part_bytes=part_bytes, near__memory_bytes=memory
+    )  # fmt: skip
+    assert clusters_of(result.folder) == clusters_of(built.folder)
+
+
+def test_a_refresh_compares_only_pairs_that_are_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = write_sources(tmp_path)
+    folder = make(config).folder
+    (tmp_path / "second/src/f9_0.py").write_text("\n".join(["late = 1", *program(3)[1:]]) + "\n")
+    pairs: list[int] = []
+    shared = decide_near.jaccard.shared
+
+    def counted(*arguments: Any) -> Any:
+        pairs.append(len(arguments[-1]))
+        return shared(*arguments)
+
+    monkeypatch.setattr(decide_near.jaccard, "shared", counted)
+    refresh(folder)
+    # The new file and the best of its family, or those that it took the place of.
+    assert 0 < sum(pairs) <= 6
+    anew = tmp_path / "anew" / "near"
+    anew.mkdir(parents=True)
+    shutil.copy(folder / "sources.lock.json", anew)
+    pairs.clear()
+    make(config, "anew")
+    assert sum(pairs) > 40
+    assert clusters_of(folder) == clusters_of(anew)
 
 
 def test_signatures_that_are_there_are_used_again(config: Path, built: BuildResult) -> None:
@@ -116,7 +164,7 @@ def test_signatures_that_are_there_are_used_again(config: Path, built: BuildResu
     shutil.rmtree(folder / "releases")
     signed = {path.name: path.stat().st_mtime_ns for path in (folder / "decisions/signatures").glob("*.parquet")}
     result = make(config, "again")
-    assert clusters_of(result) == clusters_of(built)
+    assert clusters_of(result.folder) == clusters_of(built.folder)
     assert signed == {
         path.name: path.stat().st_mtime_ns for path in (folder / "decisions/signatures").glob("*.parquet")
     }

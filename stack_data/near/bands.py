@@ -12,7 +12,9 @@ Bands are read one at a time from a column of keys, which is an array or, beyond
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +25,7 @@ RULE_VERSION = 1
 ROUNDS = 16
 DEVIATIONS = 4.5
 
+_Buckets = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 Shared = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[np.int32]]
 """Returns how many shingles the sets of pairs (first[K], second[K]) share; equal first ones stand together."""
 
@@ -58,17 +61,40 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """Verified pairs, sorted: first[K] < second[K] are texts by number; their sets share shared[K] of union[K] shingles.
+    """Compared pairs, sorted: first[K] < second[K] are texts by number; their sets share shared[K] of union[K] shingles.
 
-    compared: how many pairs were compared exactly; remainder: how often a member was left in a bucket after the last round.
+    is_near: which of them reached the threshold; remainder: how often a member was left in a bucket after the last round.
     """
 
     first: npt.NDArray[np.int64]
     second: npt.NDArray[np.int64]
     shared: npt.NDArray[np.int64]
     union: npt.NDArray[np.int64]
-    compared: int
+    is_near: npt.NDArray[np.bool_]
     remainder: int
+
+    def near(self) -> Edges:
+        """Return the verified edges alone."""
+        return self._where(self.is_near)
+
+    def apart(self) -> Edges:
+        """Return the pairs that did not reach the threshold."""
+        return self._where(~self.is_near)
+
+    def _where(self, chosen: npt.NDArray[np.bool_]) -> Edges:
+        return Edges(
+            self.first[chosen], self.second[chosen], self.shared[chosen], self.union[chosen], self.is_near[chosen],
+            self.remainder,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Comparisons:
+    """What is known of pairs from an earlier build: texts by number, and how many shingles they share."""
+
+    first: npt.NDArray[np.int64]
+    second: npt.NDArray[np.int64]
+    shared: npt.NDArray[np.int64]
 
 
 def band_keys(texts: Texts, banding: Banding, out: npt.NDArray[np.uint64] | None = None) -> npt.NDArray[np.uint64]:
@@ -95,19 +121,38 @@ def _band_keys(signatures, places, rows, out):  # type: ignore[no-untyped-def]
             out[band, text] = key
 
 
-def find_edges(keys: npt.NDArray[np.uint64], texts: Texts, banding: Banding, shared: Shared) -> Edges:
-    """Return the verified pairs among texts. `keys`: uint64[bands, N] of `band_keys`."""
-    known = _Known(texts, banding, shared)
+def find_edges(
+    keys: npt.NDArray[np.uint64], texts: Texts, banding: Banding, shared: Shared, earlier: Comparisons | None = None,
+    workers: int = 1,
+) -> Edges:  # fmt: skip
+    """Return the compared pairs among texts. `keys`: uint64[bands, N] of `band_keys`.
+
+    earlier: comparisons that need not be made again; what is returned is the same with or without them.
+    """
+    known = _Known(texts, banding, shared, earlier)
     remainder = 0
-    for band in range(banding.bands):
-        order = np.argsort(keys[band], kind="stable")
-        members, buckets = _shared_buckets(keys[band], order)
+    for members, buckets in _ahead(lambda band: _bucketed(keys[band]), banding.bands, workers):
         for _ in range(ROUNDS):
             if not len(members):
                 break
             members, buckets = known.round(members, buckets)
         remainder += len(members)
     return known.edges(remainder)
+
+
+def _bucketed(keys: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    members, buckets = _shared_buckets(keys, np.argsort(keys, kind="stable"))
+    return members, buckets
+
+
+def _ahead(make: Callable[[int], _Buckets], count: int, workers: int) -> Iterator[_Buckets]:
+    """Yield make(0), make(1) ... in order, the next few made on threads meanwhile."""
+    with ThreadPoolExecutor(workers, thread_name_prefix="bands") as pool:
+        pending = deque(pool.submit(make, number) for number in range(min(workers, count)))
+        for number in range(count):
+            if number + workers < count:
+                pending.append(pool.submit(make, number + workers))
+            yield pending.popleft().result()
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
@@ -132,13 +177,19 @@ def _shared_buckets(keys, order):  # type: ignore[no-untyped-def]
 class _Known:
     """The comparisons made so far, sorted by pair, so that a pair that meets in many bands is compared once."""
 
-    def __init__(self, texts: Texts, banding: Banding, shared: Shared) -> None:
+    def __init__(self, texts: Texts, banding: Banding, shared: Shared, earlier: Comparisons | None) -> None:
         self.texts, self.banding, self.shared = texts, banding, shared
         size = texts.signatures.shape[1]
         spread = (banding.threshold * (1 - banding.threshold) / size) ** 0.5
         self.least_equal = int(np.floor(size * (banding.threshold - DEVIATIONS * spread)))
         self.pairs = np.empty(0, np.uint64)
         self.values = np.empty(0, np.int64)
+        if earlier is not None:
+            pairs = _joined(np.minimum(earlier.first, earlier.second), np.maximum(earlier.first, earlier.second))
+            order = np.argsort(pairs)
+            self.pairs, self.values = pairs[order], earlier.shared[order]
+        # Earlier comparisons count only when this build comes to them as well.
+        self.asked = np.zeros(len(self.pairs), bool)
 
     def round(
         self, members: npt.NDArray[np.int64], buckets: npt.NDArray[np.int64]
@@ -155,10 +206,11 @@ class _Known:
         near = np.zeros(len(first), bool)
         rows = self.texts.rows
         likely = np.flatnonzero(_agree(self.texts.signatures, rows[first], rows[second], self.least_equal))
-        wanted = first[likely].astype(np.uint64) << np.uint64(32) | second[likely].astype(np.uint64)
+        wanted = _joined(first[likely], second[likely])
         self._compare(np.sort(wanted[~self._has(wanted)]))
-        pairs = self.values[np.searchsorted(self.pairs, wanted)]
-        near[likely] = self._reaches(pairs, first[likely], second[likely])
+        places = np.searchsorted(self.pairs, wanted)
+        self.asked[places] = True
+        near[likely] = self._reaches(self.values[places], first[likely], second[likely])
         return near
 
     def _has(self, pairs: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
@@ -171,6 +223,7 @@ class _Known:
             places = np.searchsorted(self.pairs, fresh)
             self.pairs = np.insert(self.pairs, places, fresh)
             self.values = np.insert(self.values, places, found)
+            self.asked = np.insert(self.asked, places, True)
 
     def _reaches(
         self, shared: npt.NDArray[np.int64], first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]
@@ -179,12 +232,15 @@ class _Known:
         return np.asarray(shared >= self.banding.threshold * union)
 
     def edges(self, remainder: int) -> Edges:
-        """Return the comparisons that reached the threshold."""
-        first, second = _split(self.pairs)
-        true = self._reaches(self.values, first, second)
-        first, second, shared = first[true], second[true], self.values[true]
+        """Return the comparisons that were asked for."""
+        first, second = _split(self.pairs[self.asked])
+        shared = self.values[self.asked]
         union = self.texts.counts[first] + self.texts.counts[second] - shared
-        return Edges(first, second, shared, union, len(self.pairs), remainder)
+        return Edges(first, second, shared, union, self._reaches(shared, first, second), remainder)
+
+
+def _joined(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    return np.asarray(first.astype(np.uint64) << np.uint64(32) | second.astype(np.uint64))
 
 
 def _split(pairs: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

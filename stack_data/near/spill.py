@@ -1,6 +1,6 @@
 """The shingle sets of a build's texts on disk, for exact comparison: one file of 64-bit hashes, appended by threads.
 
-Lives only while a build runs. Parts whose signatures were inherited are not in it until they are asked for.
+Lives only while a build runs. Of parts whose signatures were inherited only those sets are added that a comparison needs.
 """
 
 from __future__ import annotations
@@ -31,15 +31,18 @@ class ShingleSpill:
         """The file of hashes."""
         return self.folder / "shingles.u64"
 
-    def append(self, part: str, hashes: npt.NDArray[np.uint64]) -> None:
-        """Add the hashes of a part; StorageError when the disk refuses."""
+    def append(self, hashes: npt.NDArray[np.uint64], part: str | None = None) -> int:
+        """Add hashes, of a whole part where one is named, and return where they begin; StorageError when the disk refuses."""
         try:
             with self._lock:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 with self.path.open("ab") as file:
                     hashes.tofile(file)
-                self._starts[part] = self._size
+                start = self._size
                 self._size += len(hashes)
+                if part is not None:
+                    self._starts[part] = start
+                return start
         except OSError as error:
             raise storage.refused(self.path, error) from error
 

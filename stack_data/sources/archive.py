@@ -99,7 +99,7 @@ def read(unit: Unit, context: SourceContext) -> UnitReading:
     if not path.is_file():
         raise SourceError(f"no archive at {path}")
     if "path" in locked and _sha256(path) != locked["sha256"]:
-        raise SourceError(f"{path} changed since it was locked; to take up the change, add: --anew fetch")
+        raise SourceError(f"{path} changed since it was locked; to take up the change: fairstack data refresh BUILD")
     repository = Repository(host=locked["host"], owner=locked["owner"], repo=locked["repo"], url=locked.get("url", ""))
     return UnitReading([repository], entries_of_archive(path, context.limits))
 

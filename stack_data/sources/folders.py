@@ -93,7 +93,7 @@ def check_listing(root: str, listing: Sequence[Listed], locked: dict[str, Any]) 
     if listing_digest(listing) != locked["listing_sha256"]:
         raise SourceError(
             f"{root} changed since it was locked ({locked['num_files']} files then, {len(listing)} now); "
-            "to take up the change, add: --anew fetch"
+            "to take up the change: fairstack data refresh BUILD"
         )
 
 

@@ -44,7 +44,9 @@ def read(unit: Unit, context: SourceContext) -> UnitReading:
     path = Path(locked["table"])
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != locked["sha256"]:
-            raise SourceError(f"{path} changed since it was locked; to take up the change, add: --anew fetch")
+            raise SourceError(
+                f"{path} changed since it was locked; to take up the change: fairstack data refresh BUILD"
+            )
     rows = read_table(path)
     repositories: list[Repository] = []
     return UnitReading(repositories, _entries(rows, opener(locked["bucket"]), locked["host"], repositories, context))

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stack_data.near import jaccard
-from stack_data.near.bands import Banding, Edges, Texts, band_keys, find_edges
+from stack_data.near.bands import Banding, Comparisons, Edges, Texts, band_keys, find_edges
 from stack_data.near.clusters import components, walk
 from stack_data.near.shingles import SHINGLE_TOKENS, Signed, permutations, sign
 
@@ -109,7 +109,10 @@ def corpus(seed: int, families: int = 12, members: int = 6, words: int = 120) ->
     return texts
 
 
-def edges_of(texts: list[str], banding: Banding, parts: int = 1) -> Edges:
+def edges_of(
+    texts: list[str], banding: Banding, parts: int = 1, earlier: Comparisons | None = None, workers: int = 1,
+    asked: list[int] | None = None,
+) -> Edges:  # fmt: skip
     cuts = np.linspace(0, len(texts), parts + 1).astype(int)
     signed = [sign(pa.array(texts[a:b], pa.string()), permutations()) for a, b in itertools.pairwise(cuts)]
     counts = np.concatenate([one.counts for one in signed]).astype(np.int64)
@@ -118,16 +121,25 @@ def edges_of(texts: list[str], banding: Banding, parts: int = 1) -> Edges:
     known = Texts(np.concatenate([one.signatures for one in signed]), np.arange(len(texts)), counts)
 
     def shared(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        if asked is not None:
+            asked.append(len(first))
         return jaccard.shared(hashes, offsets[:-1], offsets[1:], first, second)
 
-    return find_edges(band_keys(known, banding), known, banding, shared)
+    return find_edges(band_keys(known, banding), known, banding, shared, earlier, workers)
+
+
+def same(one: Edges, other: Edges) -> bool:
+    columns = ("first", "second", "shared", "union", "is_near")
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in columns)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_edges_are_true_and_clusters_hold_nearly_every_true_pair(seed: int) -> None:
     texts = corpus(seed)
     sets = [shingle_set(text) for text in texts]
-    found = edges_of(texts, Banding())
+    compared = edges_of(texts, Banding())
+    assert len(compared.apart().first) + len(compared.near().first) == len(compared.first)
+    found = compared.near()
     for first, second, shared, union in zip(found.first, found.second, found.shared, found.union, strict=True):
         assert shared == len(sets[first] & sets[second])
         assert union == len(sets[first] | sets[second])
@@ -141,13 +153,30 @@ def test_edges_are_true_and_clusters_hold_nearly_every_true_pair(seed: int) -> N
 
 
 @settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 10**6), parts=st.integers(1, 9))
-def test_the_cut_into_parts_changes_nothing(seed: int, parts: int) -> None:
+@given(seed=st.integers(0, 10**6), parts=st.integers(1, 9), workers=st.integers(1, 4))
+def test_the_cut_into_parts_and_the_number_of_workers_change_nothing(seed: int, parts: int, workers: int) -> None:
     texts = corpus(seed, families=4)
-    whole, cut = edges_of(texts, Banding()), edges_of(texts, Banding(), parts)
-    assert (whole.first == cut.first).all()
-    assert (whole.second == cut.second).all()
-    assert (whole.shared == cut.shared).all()
+    assert same(edges_of(texts, Banding()), edges_of(texts, Banding(), parts, workers=workers))
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6), share=st.floats(0, 1))
+def test_earlier_comparisons_change_nothing_and_are_not_made_again(seed: int, share: float) -> None:
+    texts = corpus(seed, families=4)
+    whole = edges_of(texts, Banding())
+    chosen = np.random.default_rng(seed).random(len(whole.first)) < share
+    # As an earlier build has them: in another order, and of pairs that nobody asks for now.
+    earlier = Comparisons(
+        np.append(whole.second[chosen], len(texts) - 1),
+        np.append(whole.first[chosen], 0),
+        np.append(whole.shared[chosen], 1),
+    )
+    is_there = bool(np.any((whole.first == 0) & (whole.second == len(texts) - 1)))
+    if is_there:
+        earlier = Comparisons(earlier.first[:-1], earlier.second[:-1], earlier.shared[:-1])
+    asked: list[int] = []
+    assert same(whole, edges_of(texts, Banding(), earlier=earlier, asked=asked))
+    assert sum(asked) == len(whole.first) - chosen.sum()
 
 
 def test_a_bucket_of_many_strangers_is_left_after_bounded_rounds() -> None:
@@ -214,7 +243,7 @@ def test_a_full_disk_under_the_spill_is_one_line(tmp_path: Path) -> None:
         "from stack_data.errors import StorageError\nfrom stack_data.near.spill import ShingleSpill\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "spill = ShingleSpill(Path(sys.argv[1]) / 'spill')\n"
-        "try:\n    spill.append('part', np.zeros(1000, np.uint64))\nexcept StorageError as error:\n    print(error)\n"
+        "try:\n    spill.append(np.zeros(1000, np.uint64), 'part')\nexcept StorageError as error:\n    print(error)\n"
         "try:\n    spill.room('bands', (10, 1000))\nexcept OSError as error:\n    print('refused')\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
