@@ -85,8 +85,12 @@ NEAR = pa.schema(
         pa.field("content_id", pa.string()),
         # The content was dropped beside this very one, the best kept one that it has an edge to.
         pa.field("is_beside", pa.bool_()),
+        pa.field("place_part", _PART),
+        pa.field("place_row", pa.int32()),
         pa.field("group", _PART),
         pa.field("repository", pa.int32()),
+        pa.field("language", pa.dictionary(pa.int16(), pa.string())),
+        pa.field("expression", pa.string()),
     ]
 )
 """One row per place of a dropped near duplicate and kept content that it has an edge to, ordered by (kept_row, id)."""
@@ -188,12 +192,14 @@ def _near_table(rows: Rows, near: _Near, kept: npt.NDArray[np.bool_], kept_place
     lengths = np.searchsorted(rows.content[usable], other, side="right") - begin
     places = usable[np.repeat(begin - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())]
     of = np.repeat(np.arange(len(anchor)), lengths)
+    take = pa.array(places)
     return pa.table(
         {
             "kept_row": np.searchsorted(np.flatnonzero(kept), anchor[of]).astype(np.int32),
             "content_id": rows.ids.take(pa.array(other[of])), "is_beside": near.beside[other[of]] == anchor[of],
-            "group": _group_names(rows, rows.place_part[places]),
-            "repository": rows.places["repository"].take(pa.array(places)),
+            "place_part": _part_names(rows, rows.place_part[places]), "place_row": rows.place_row[places],
+            "group": _group_names(rows, rows.place_part[places]), "repository": rows.places["repository"].take(take),
+            "language": rows.places["language"].take(take), "expression": rows.places["expression"].take(take),
         }
     ).cast(NEAR)  # fmt: skip
 

@@ -63,6 +63,8 @@ def test_a_release_holds_what_is_kept_with_all_its_places(built: BuildResult) ->
     assert set(rows) == {"analysis.ipynb", "a.py", "lib/b.c", "latin.py", "unicode.py", "package.json", "index.js"}
     assert rows["a.py"]["num_provenances"] == 2
     assert rows["lib/b.c"]["num_provenances"] == 2
+    places = [row for path in built.release.glob("provenance/*/*.parquet") for row in pq.read_table(path).to_pylist()]
+    assert [row["relation"] for row in places if row["content_id"] == rows["a.py"]["content_id"]] == ["self", "exact"]
     assert (
         rows["latin.py"]["content"]
         == "# Gr\u00fc\u00dfe an alle, Stra\u00dfe, \u00dcbung, sch\u00f6n\nx = 'caf\u00e9'\n"

@@ -96,6 +96,25 @@ def test_released_rows_name_their_cluster(built: BuildResult) -> None:
     assert sorted(clusters) == list(range(8))
 
 
+def test_provenance_lists_the_places_of_what_was_dropped_beside_a_file(built: BuildResult) -> None:
+    assert built.release is not None
+    rows = [
+        row for path in sorted(built.release.glob("provenance/*/*.parquet")) for row in pq.read_table(path).to_pylist()
+    ]
+    beside = {row["content_id"]: built.fold.kept["content_id"][row["kept_row"]].as_py()
+              for row in built.fold.near.to_pylist() if row["is_beside"]}  # fmt: skip
+    near = {row["content_id"]: row for row in rows if row["relation"] == "near"}
+    assert {content: row["released_content_id"] for content, row in near.items()} == beside
+    assert all(row["path"].startswith("src/f") and row["detected_licenses"] == ["MIT"] for row in near.values())
+    assert {row["repo"] for row in near.values()} == {"first", "second"}
+    own = [row for row in rows if row["relation"] == "self"]
+    assert [row["rank"] for row in own] == [0] * built.fold.kept.num_rows
+    assert all(row["content_id"] == row["released_content_id"] for row in own)
+    for released in {row["released_content_id"] for row in rows}:
+        of = [row for row in rows if row["released_content_id"] == released]
+        assert [row["rank"] for row in of] == list(range(len(of)))
+
+
 def clusters_of(folder: Path) -> dict[str, bytes]:
     return {name: (folder / f"clusters/{name}.parquet").read_bytes() for name in ("edges", "members", "apart")}
 

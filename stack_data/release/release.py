@@ -28,13 +28,14 @@ from stack_data.licenses import expressions
 from stack_data.manifest import Manifest, Output, Plan
 from stack_data.pipeline import DECIDING, Run
 from stack_data.release import card, croissant, notices
-from stack_data.release.rows import PlaceReader, licenses_of, rows_of_part
+from stack_data.release.places import places_of
+from stack_data.release.rows import rows_of_part
 from stack_data.release.shards import RULE_VERSION as SHARD_RULES
 from stack_data.release.shards import Assignment, assign
 from stack_data.release.sources import ReleaseRows, select
-from stack_data.release.tables import DATA, LEDGER, NOTICES, PROVENANCE
+from stack_data.release.tables import DATA, LEDGER, NOTICES
 
-RULE_VERSION = 1
+RULE_VERSION = 2
 LEDGER_ROWS = 1_000_000
 """Rows per ledger file."""
 
@@ -227,7 +228,7 @@ class _Writer:
         table, contents = self._gather(number)
         self._save_all(f"data/{shard.name}", DATA, self._data_of(table, contents), "text")
         kept = table["kept"].to_numpy()
-        self._save(f"provenance/{shard.name}", self._places_of(kept), "none")
+        self._save(f"provenance/{shard.name}", places_of(self.run.build, self.rows, kept), "none")
         groups, verdicts = table["group"].to_pylist(), table["verdict"].to_pylist()
         hashes = [[one.sha256 for one in self.notice_texts.get(key, ())] for key in zip(groups, verdicts, strict=True)]
         notice = pa.table(
@@ -247,28 +248,6 @@ class _Writer:
             rows = table.slice(start, self.group_rows)
             rows = rows.append_column("content", contents.take(start, start + rows.num_rows))
             yield rows.select(DATA.names).cast(DATA)
-
-    def _places_of(self, kept: npt.NDArray[np.int64]) -> pa.Table:
-        """Return the provenance rows of contents, in their order and then by rank."""
-        starts = np.searchsorted(self.rows.place_content, kept, side="left")
-        ends = np.searchsorted(self.rows.place_content, kept, side="right")
-        lengths = ends - starts
-        chosen = np.repeat(starts - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths) + np.arange(lengths.sum())
-        places = self.rows.places.take(pa.array(chosen))
-        read = PlaceReader(self.run.build).take(places["place_part"].combine_chunks(), places["place_row"].to_numpy())
-        used, inverse = np.unique(self.rows.place_repository[chosen], return_inverse=True)
-        named = [self.rows.repositories[row] for row in used.tolist()]
-        spread = pa.array(inverse)
-        columns = {
-            "released_content_id": places["content_id"], "content_id": places["content_id"],
-            "relation": pa.array(["self"] * len(chosen)), "rank": places["rank"], "revision": read["revision"],
-            "path": read["path"], "language": places["language"].cast(pa.string()),
-            "detected_licenses": licenses_of(places["expression"]),
-        } | {
-            name: pa.array([one[name] for one in named], PROVENANCE.field(name).type).take(spread)
-            for name in ("host", "owner", "repo", "owner_id", "repo_id")
-        }  # fmt: skip
-        return pa.table([columns[name] for name in PROVENANCE.names], names=PROVENANCE.names).cast(PROVENANCE)
 
     def _save(self, name: str, table: pa.Table, holds: str) -> None:
         """Write a table as a file of the release."""

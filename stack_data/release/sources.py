@@ -29,6 +29,8 @@ class ReleaseRows:
     place_repository   row of `repositories` of each place: int64[P]
     near_content       row of `kept` that a dropped near duplicate has a verified edge to, once for each of its places
     near_repository    row of `repositories` of that place: int64 of the same length
+    beside             places of this audience whose content was dropped beside one of `kept` (fold.NEAR), ordered by it
+    beside_content     row of `kept` of each; beside_repository: row of `repositories`
     """
 
     kept: pa.Table
@@ -38,6 +40,9 @@ class ReleaseRows:
     repositories: list[dict[str, Any]]
     near_content: npt.NDArray[np.int32]
     near_repository: npt.NDArray[np.int64]
+    beside: pa.Table
+    beside_content: npt.NDArray[np.int32]
+    beside_repository: npt.NDArray[np.int64]
 
     def keys(self) -> list[str]:
         """Return the comparison key of each repository."""
@@ -53,8 +58,7 @@ def select(build: Build, fold: Fold, audience: str, groups: list[str]) -> Releas
         repositories += storage.read_parquet(build.repositories(group)).to_pylist()
     place_repository = _repository_rows(fold.places, first)
     shown = np.array([one["audience"] == audience for one in repositories] or [True], bool)
-    chosen = np.flatnonzero(shown[place_repository]) if len(place_repository) else np.empty(0, np.int64)
-    return _cut(fold, fold.places, place_repository, chosen, repositories, _repository_rows(fold.near, first))
+    return _cut(fold, fold.places, place_repository, shown, repositories, _repository_rows(fold.near, first))
 
 
 def _repository_rows(places: pa.Table, first: dict[str, int]) -> npt.NDArray[np.int64]:
@@ -67,19 +71,20 @@ def _repository_rows(places: pa.Table, first: dict[str, int]) -> npt.NDArray[np.
 
 
 def _cut(
-    fold: Fold, places: pa.Table, place_repository: npt.NDArray[np.int64], chosen: npt.NDArray[np.int64],
+    fold: Fold, places: pa.Table, place_repository: npt.NDArray[np.int64], shown: npt.NDArray[np.bool_],
     repositories: list[dict[str, Any]], near_repository: npt.NDArray[np.int64],
 ) -> ReleaseRows:  # fmt: skip
+    chosen = np.flatnonzero(shown[place_repository]) if len(place_repository) else np.empty(0, np.int64)
     places = places.take(pa.array(chosen))
     old_rows = places["kept_row"].to_numpy()
     kept_rows, best, place_content = np.unique(old_rows, return_index=True, return_inverse=True)
     kept = fold.kept.take(pa.array(kept_rows))
     counts = np.bincount(place_content, minlength=len(kept_rows)).astype(np.int32)
     ranks = (np.arange(len(old_rows)) - best[place_content]).astype(np.int32)
-    shown = places.take(pa.array(best))
+    first = places.take(pa.array(best))
     replaced = {
-        "place_part": shown["place_part"], "place_row": shown["place_row"], "group": shown["group"],
-        "repository": shown["repository"], "language": shown["language"], "expression": shown["expression"],
+        "place_part": first["place_part"], "place_row": first["place_row"], "group": first["group"],
+        "repository": first["repository"], "language": first["language"], "expression": first["expression"],
         "num_provenances": pa.array(counts),
     }  # fmt: skip
     for name, column in replaced.items():
@@ -88,7 +93,9 @@ def _cut(
     near = fold.near["kept_row"].to_numpy()
     at = np.minimum(np.searchsorted(kept_rows, near), max(len(kept_rows) - 1, 0))
     here = kept_rows[at] == near if len(kept_rows) else np.zeros(len(near), bool)
+    beside = np.flatnonzero(here & fold.near["is_beside"].to_numpy() & shown[near_repository])
     return ReleaseRows(
         kept, places, place_content.astype(np.int32), place_repository[chosen], repositories,
         at[here].astype(np.int32), near_repository[here],
+        fold.near.take(pa.array(beside)), at[beside].astype(np.int32), near_repository[beside],
     )  # fmt: skip
