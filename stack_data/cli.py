@@ -163,9 +163,11 @@ def _refresh(arguments: argparse.Namespace) -> int:
 
 
 def _progress(arguments: argparse.Namespace) -> Any:
-    from stack_data.progress import Bar, Silent
+    from stack_data.progress import Bar, Lines, Silent
 
-    return Silent() if arguments.json or not sys.stderr.isatty() else Bar()
+    if arguments.json:
+        return Silent()
+    return Bar() if sys.stderr.isatty() else Lines()
 
 
 def _release(arguments: argparse.Namespace) -> int:

@@ -73,7 +73,7 @@ def run_exact(run: Run) -> None:
     plan = Plan(kind="decisions/exact", inputs=inputs, rules={"exact": exact.RULE_VERSION})
     if is_done(run, "exact", plan):
         return
-    run.progress.begin("exact", len(parts))
+    run.progress.begin("exact", len(parts), None)
     ids = [storage.read_parquet(build.files(part), ["content_id"])["content_id"] for part in parts]
     results = []
     for part, table in zip(parts, exact.decide(parts, ids), strict=True):
@@ -236,7 +236,8 @@ def run_license(run: Run) -> None:
     if is_done(run, "license", plan):
         return
     policy = policy_of(config)
-    run.progress.begin("license", len(groups))
+    sizes = run.part_bytes()
+    run.progress.begin("license", len(groups), sum(sizes.values()))
 
     def one(group: str) -> list[tuple[str, Output, dict[str, int]]]:
         digest = Plan(kind=plan.kind, inputs=inputs(group), config=settings, rules=rules).digest()
@@ -244,7 +245,7 @@ def run_license(run: Run) -> None:
         paths = [build.decisions("license", name) for name in (*names, f"{group}.verdicts", f"{group}.notices")]
         if any((storage.read_metadata(path) or {}).get(PLAN_KEY) != digest for path in paths):
             _decide_group(run, group, names, policy, curations, digest)
-        run.progress.advance(1, 0)
+        run.progress.advance(1, sum(sizes[name] for name in names))
         outputs = [(build.relative(path), Output.of(path, "none"), count_reasons(path)) for path in paths[:-2]]
         extra: list[tuple[str, Output, dict[str, int]]] = [
             (build.relative(paths[-2]), Output.of(paths[-2], "none"), {}),

@@ -93,7 +93,7 @@ def _cluster(run: Run, spill: ShingleSpill) -> None:
     )  # fmt: skip
     if is_done(run, "near", plan):
         return
-    run.progress.begin("near", None)
+    run.progress.begin("near", config.bands if config.enabled else None, None)
     found = candidates(build, run.config, run.parts())
     nothing = (MEMBERS.empty_table(), EDGES.empty_table(), EDGES.empty_table())
     tables, counts = _find(run, found, spill) if config.enabled else (nothing, {})
@@ -148,7 +148,9 @@ def _find(
         )
         return np.concatenate(counted)
 
-    compared = bands.find_edges(keys, chosen.texts, banding, shared, _earlier(run, chosen), run.workers)
+    compared = bands.find_edges(
+        keys, chosen.texts, banding, shared, _earlier(run, chosen), run.workers, lambda: run.progress.advance(1, 0)
+    )
     edges = compared.near()
     counts = {
         "texts": len(chosen.texts), "compared": len(compared.first), "edges": len(edges.first), "remainder": compared.remainder,

@@ -70,6 +70,7 @@ class _Part:
 
     number: int
     num_bytes: int = 0
+    text_bytes: int = 0
     ids: list[str] = field(default_factory=list)
     contents: list[bytes] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
@@ -171,6 +172,7 @@ class _GroupWriter:
         self.outputs: dict[str, Output] = {}
         self.counts: dict[str, dict[str, int]] = {}
         self.part = _Part(0)
+        self.part_bytes: list[int] = []
 
     def run(self) -> None:
         """Write every part, the repositories and the manifest."""
@@ -281,6 +283,7 @@ class _GroupWriter:
         part.contents.append(content)
         part.readings.append(reading)
         part.num_bytes += len(content)
+        part.text_bytes += reading.text_bytes
         return place, None
 
     def _is_full(self) -> bool:
@@ -292,6 +295,7 @@ class _GroupWriter:
         if pending:
             pending.result()
         part, self.part = self.part, _Part(self.part.number + 1)
+        self.part_bytes.append(part.text_bytes)
         return writer.submit(self._write, part)
 
     def _write(self, part: _Part) -> None:
@@ -315,6 +319,7 @@ class _GroupWriter:
         self._save(self.build.repositories(self.group.name), pa.Table.from_pylist(rows, schema=REPOSITORIES), "none")
         counts = {
             "reasons": self.counts, "failures": self.failures, "parts": self.part.number,
+            "part_bytes": self.part_bytes,
             "units": {key: list(place) for key, place in self.units.items()},
         }  # fmt: skip
         Manifest(self.plan.to_json(), self.outputs, counts).write(self.build.group_manifest(self.group.name))

@@ -58,6 +58,16 @@ class Run:
             for number in range(self.num_parts(group.name))
         ]
 
+    def part_bytes(self) -> dict[str, int]:
+        """Return the bytes of text of every part."""
+        from stack_data.layout import part_name
+
+        return {
+            part_name(group.name, number): int(size)
+            for group in self.lock.groups
+            for number, size in enumerate(manifest.read(self.build.group_manifest(group.name)).counts["part_bytes"])
+        }
+
     def num_parts(self, group: str) -> int:
         """Return how many parts a fetched group has."""
         return int(manifest.read(self.build.group_manifest(group)).counts["parts"])
@@ -106,7 +116,7 @@ def remove_from(build: Build, step: str) -> None:
 
 def fetch(run: Run, read: Reader) -> dict[str, str]:
     """Run the fetch step; return the failures by unit, those of the lock included."""
-    run.progress.begin("fetch", None)
+    run.progress.begin("fetch", None, listed_bytes(run.lock))
     inputs = FetchInputs(run.build, run.config, run.lock, run.config_folder, run.secrets, read, run.progress.advance)
     results = run.each(lambda group: fetch_group(group, inputs), run.lock.groups)
     shutil.rmtree(run.build.cache, ignore_errors=True)
@@ -115,6 +125,21 @@ def fetch(run: Run, read: Reader) -> dict[str, str]:
         failures |= result
     run.end_step()
     return failures
+
+
+def listed_bytes(lock: Lock) -> int | None:
+    """Return how many bytes the listings of a lock have; None where a unit was not listed when it was locked."""
+
+    def listed(locked: Any) -> int | None:
+        if not isinstance(locked, Mapping):
+            return None
+        if "num_bytes" in locked:
+            return int(locked["num_bytes"])
+        inner = [size for size in map(listed, locked.values()) if size is not None]
+        return sum(inner) if inner else None
+
+    sizes = [listed(unit.locked) for group in lock.groups for unit in group.units]
+    return None if None in sizes else sum(size for size in sizes if size is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +170,8 @@ def run_part_stage(run: Run, stage: PartStage) -> None:
     )  # fmt: skip
     if is_done(run, stage.name, plan):
         return
-    run.progress.begin(stage.name, len(parts))
+    sizes = run.part_bytes()
+    run.progress.begin(stage.name, len(parts), sum(sizes.values()))
 
     def one(place: tuple[str, str]) -> tuple[str, Output, dict[str, int]]:
         group, part = place
@@ -154,7 +180,7 @@ def run_part_stage(run: Run, stage: PartStage) -> None:
         digest = Plan(kind=plan.kind, inputs=inputs, config=stage.config, rules=stage.rules).digest()
         if (storage.read_metadata(path) or {}).get(PLAN_KEY) != digest:
             storage.write_parquet(path, stage.decide(group, part), {PLAN_KEY: digest})
-        run.progress.advance(1, 0)
+        run.progress.advance(1, sizes[part])
         return build.relative(path), Output.of(path, stage.holds), count_reasons(path)
 
     results = run.each(one, parts)

@@ -123,11 +123,11 @@ def _band_keys(signatures, places, rows, out):  # type: ignore[no-untyped-def]
 
 def find_edges(
     keys: npt.NDArray[np.uint64], texts: Texts, banding: Banding, shared: Shared, earlier: Comparisons | None = None,
-    workers: int = 1,
+    workers: int = 1, banded: Callable[[], None] = lambda: None,
 ) -> Edges:  # fmt: skip
     """Return the compared pairs among texts. `keys`: uint64[bands, N] of `band_keys`.
 
-    earlier: comparisons that need not be made again; what is returned is the same with or without them.
+    banded: called after each band; earlier: comparisons that need not be made again; what is returned is the same with or without them.
     """
     known = _Known(texts, banding, shared, earlier)
     remainder = 0
@@ -137,6 +137,7 @@ def find_edges(
                 break
             members, buckets = known.round(members, buckets)
         remainder += len(members)
+        banded()
     return known.edges(remainder)
 
 

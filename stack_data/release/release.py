@@ -175,7 +175,9 @@ class _Writer:
         codes = parts.indices.to_numpy(zero_copy_only=False)
         present = np.unique(codes).tolist()
         shards = range(len(self.assignment.shards))
-        self.run.progress.begin("release", len(present) + len(shards))
+        sizes = kept["text_bytes"].to_numpy()
+        # Every text is moved twice: to the spill files, and from there to its shard.
+        self.run.progress.begin("release", len(present) + len(shards), 2 * int(sizes.sum()))
         self.spill.mkdir(parents=True, exist_ok=True)
         for spilled in self.run.each(
             lambda code: self._spill(parts.dictionary[code].as_py(), np.flatnonzero(codes == code)), present
@@ -207,7 +209,7 @@ class _Writer:
                     of_shard = joined.take(pa.array(np.flatnonzero(shard == number))).combine_chunks()
                     writer.write_batch(of_shard.to_batches()[0])
                     found.append((number, Spilled(path, len(found))))
-        self.run.progress.advance(1, 0)
+        self.run.progress.advance(1, int(pc.sum(kept["text_bytes"]).as_py()))
         return found
 
     def _gather(self, number: int) -> tuple[pa.Table, _Contents]:
@@ -239,7 +241,7 @@ class _Writer:
             }
         ).cast(NOTICES)
         self._save(f"notices/{shard.name}", notice, "text")
-        self.run.progress.advance(1, 0)
+        self.run.progress.advance(1, int(pc.sum(table["length_bytes"]).as_py() or 0))
         return set(zip(groups, verdicts, self.repository_rows[kept].tolist(), strict=True))
 
     def _data_of(self, table: pa.Table, contents: _Contents) -> Iterator[pa.Table]:
