@@ -17,6 +17,7 @@ from stack_data.config import BuildConfig
 from stack_data.config_file import load, load_resolved
 from stack_data.decide import decide_all, loading_tables, own_curations
 from stack_data.errors import ConfigError, InputError, StaleBuildError
+from stack_data.fetch import Reader
 from stack_data.filters import profiles
 from stack_data.fold import Fold, fold
 from stack_data.layout import Build
@@ -102,7 +103,7 @@ def build(
     folder = Path(config.run.builds) / config.name
     with storage.locked(folder):
         run = _start(config, config_folder, folder, anew, progress)
-        joined, failures = _run_steps(run)
+        joined, failures = run_steps(run)
         result = _released(run, joined, failures)
         run.progress.close()
     return result
@@ -128,16 +129,16 @@ def refresh(
         lock, changes = locks.refresh(opened, config, _resolver(config, home, folder, today), today, home)
         storage.write_json(opened.config, config.resolved())
         run = Run(opened, config, lock, workers_of(config), progress or Silent(), os.environ, home)
-        joined, failures = _run_steps(run)
+        joined, failures = run_steps(run)
         run.progress.close()
     return BuildResult(folder, joined, failures | changes.failures, None, "none: releases stay as they are"), changes
 
 
-def _run_steps(run: Run) -> tuple[Fold, dict[str, str]]:
-    """Run every step before the release; return the verdicts and what is missing."""
+def run_steps(run: Run, read: Reader | None = None) -> tuple[Fold, dict[str, str]]:
+    """Run every step before the release; return the verdicts and what is missing. `read` reads units in place of kinds.read."""
     _check_author_key(run)
     with loading_tables(run):
-        failures = fetch(run, kinds.read)
+        failures = fetch(run, read or kinds.read)
     decide_all(run)
     joined = fold(run.build, run.config, run.parts())
     write_report(run, joined, failures)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from stack_data.compiled import ensure_cache
-from stack_data.errors import FairStackError
+from stack_data.errors import ConfigError, FairStackError
 
 
 class _Parser(argparse.ArgumentParser):
@@ -56,6 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     build = _verb(verbs, "build", _build, "run every step of a build, skipping what is done")
     build.add_argument("config", type=Path, metavar="CONFIG", help="TOML file, e.g. configs/demo.toml")
     build.add_argument("--set", action="append", default=[], metavar="a.b=value", help="override one value")
+    build.add_argument(
+        "--dry-run", action="store_true", help="tell from a sample what it will need and keep; nothing of it stays"
+    )
+    build.add_argument("--sample", type=float, default=64, metavar="MB", help="size of that sample (default: 64)")
     build.add_argument(
         "--anew",
         metavar="STEP",
@@ -121,12 +125,26 @@ def _build(arguments: argparse.Namespace) -> int:
     from stack_data.config_file import load
 
     config = load(arguments.config, arguments.set)
+    if arguments.dry_run:
+        return _dry_run(config, arguments)
     result = build(config, arguments.config.resolve().parent, arguments.anew, _progress(arguments))
     if arguments.json:
         _out(json.dumps(result.to_json()))
     else:
         _show(result)
     return 1 if result.failures or result.refused else 0
+
+
+def _dry_run(config: Any, arguments: argparse.Namespace) -> int:
+    from stack_data.estimate import dry_run
+    from stack_data.report.estimate import estimate_text
+
+    if arguments.sample <= 0 or arguments.anew:
+        raise ConfigError("--dry-run takes --sample MB, more than 0, and no --anew")
+    folder = arguments.config.resolve().parent
+    found = dry_run(config, folder, round(arguments.sample * 1e6), _progress(arguments))
+    _out(json.dumps(found.to_json()) if arguments.json else estimate_text(found))
+    return 1 if found.failures else 0
 
 
 def _show(result: Any) -> None:

@@ -44,6 +44,20 @@ def run_near(run: Run) -> None:
         spill.remove()
 
 
+def load_kernels(texts: pa.Array) -> None:
+    """Run every kernel once over a few texts."""
+    signed = shingles.sign(texts, shingles.permutations())
+    known = bands.Texts(signed.signatures, np.zeros(2, np.int64), signed.counts[[0, 0]].astype(np.int64))
+    ends = np.array([len(signed.hashes)] * 2)
+
+    def shared(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        return jaccard.shared(signed.hashes, np.zeros(2, np.int64), ends, first, second)
+
+    edges = bands.find_edges(bands.band_keys(known, bands.Banding()), known, bands.Banding(), shared)
+    clusters.walk(np.arange(2), np.ones(2, bool), edges.first, edges.second)
+    clusters.components(2, edges.first, edges.second)
+
+
 def signature_stage(run: Run, spill: ShingleSpill) -> PartStage:
     """Return the stage that signs the contents of each part."""
     config = run.config.near

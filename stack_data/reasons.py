@@ -45,6 +45,7 @@ class Reason(Enum):
         "fetch",
         "The source reached limits.max_files or limits.max_unit_bytes before this entry.",
     )
+    NOT_SAMPLED = ("not_sampled", "fetch", "A dry run read a sample, and this entry is not in it.")
     PATH_TRAVERSAL = (
         "path_traversal",
         "fetch",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
-from stack_data.fold import Fold
+from stack_data.fold import Attrition, Fold
 
 
 def human_bytes(count: float) -> str:
@@ -17,19 +19,23 @@ def human_bytes(count: float) -> str:
 
 
 def attrition_table(fold: Fold) -> str:
-    """Return the table as aligned text, one line per stage and reason."""
-    total_files, total_bytes = max(fold.num_entries, 1), max(fold.num_entry_bytes, 1)
+    """Return the table of a fold as aligned text, one line per stage and reason."""
+    kept_bytes = int(np.sum(fold.kept["num_bytes"].to_numpy())) if fold.kept.num_rows else 0
+    return table_of((fold.num_entries, fold.num_entry_bytes), fold.attrition, (fold.kept.num_rows, kept_bytes))
+
+
+def table_of(entries: tuple[int, int], attrition: Iterable[Attrition], kept: tuple[int, int]) -> str:
+    """Return an attrition table; entries, kept: files and bytes."""
+    total_files, total_bytes = max(entries[0], 1), max(entries[1], 1)
     rows = [("stage", "reason", "files", "size", "of files", "of bytes")]
-    rows.append(("", "entries read", f"{fold.num_entries:,}", human_bytes(fold.num_entry_bytes), "", ""))
-    for one in fold.attrition:
+    rows.append(("", "entries read", f"{entries[0]:,}", human_bytes(entries[1]), "", ""))
+    for one in attrition:
         rows.append(
             (one.stage, one.reason, f"{one.num_files:,}", human_bytes(one.num_bytes),
              f"{one.num_files / total_files:.1%}", f"{one.num_bytes / total_bytes:.1%}")
         )  # fmt: skip
-    kept_bytes = int(np.sum(fold.kept["num_bytes"].to_numpy())) if fold.kept.num_rows else 0
     rows.append(
-        ("", "kept", f"{fold.kept.num_rows:,}", human_bytes(kept_bytes),
-         f"{fold.kept.num_rows / total_files:.1%}", f"{kept_bytes / total_bytes:.1%}")
+        ("", "kept", f"{kept[0]:,}", human_bytes(kept[1]), f"{kept[0] / total_files:.1%}", f"{kept[1] / total_bytes:.1%}")
     )  # fmt: skip
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
     lines = [_line(row, widths) for row in rows]

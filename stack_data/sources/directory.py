@@ -34,4 +34,4 @@ def read(unit: Unit, context: SourceContext) -> UnitReading:
     listing = list_tree(locked["root"], matcher(locked["exclude"]))
     check_listing(locked["root"], listing, locked)
     repository = Repository(host=locked["host"], owner=locked["owner"], repo=locked["repo"])
-    return UnitReading([repository], entries_of(read_files(locked["root"], listing, context.limits)))
+    return UnitReading([repository], entries_of(read_files(locked["root"], listing, context)))

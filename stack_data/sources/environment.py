@@ -18,6 +18,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
+from dataclasses import replace
 from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
@@ -25,7 +26,15 @@ from typing import Any, NamedTuple
 
 from stack_data.config_sources import EnvironmentConfig
 from stack_data.errors import SourceError
-from stack_data.sources.folders import Listed, check_listing, entries_of, list_tree, locked_listing, read_files
+from stack_data.sources.folders import (
+    Listed,
+    check_listing,
+    entries_of,
+    list_tree,
+    locked_listing,
+    read_files,
+    readable_sizes,
+)
 from stack_data.sources.forges import alias_of
 from stack_data.sources.source import Entry, Repository, SourceContext, Unit, UnitReading
 
@@ -73,13 +82,16 @@ def read(unit: Unit, context: SourceContext) -> UnitReading:
     site = locked["site_packages"]["root"]
     listing = _list(site)
     check_listing(site, listing, locked["site_packages"])
+    library = locked["standard_library"]
+    files = _list(library["root"]) if library else []
+    if context.sample:
+        whole = sum(readable_sizes((*listing, *files), context.limits))
+        context = replace(context, sample=replace(context.sample, all_bytes=whole))
     distributions = [one for one in _distributions(site) if _is_wanted(one.name, locked)]
     repositories = [Repository(host="pypi", owner="-", repo=one.name, aliases=one.aliases) for one in distributions]
     repositories.append(Repository(host="environment", owner="-", repo="unowned"))
     entries = _site_entries(site, listing, distributions, locked, context)
-    library = locked["standard_library"]
     if library:
-        files = _list(library["root"])
         check_listing(library["root"], files, library)
         repositories.append(
             Repository(host="python", owner="-", repo="cpython", aliases=("github.com/python/cpython",))
@@ -92,7 +104,7 @@ def _chain(
     first: Iterator[Entry], root: str, files: list[Listed], repository: int, version: str, context: SourceContext
 ) -> Iterator[Entry]:
     yield from first
-    yield from entries_of(read_files(root, files, context.limits), repository, version)
+    yield from entries_of(read_files(root, files, context), repository, version)
 
 
 def _find(config: EnvironmentConfig, config_folder: Path) -> _Places:
@@ -154,7 +166,7 @@ def _site_entries(
         listing = [listed for listed in listing if listed.path in owners]
     versions = [*(one.version for one in distributions), ""]
     numbers = [owners.get(listed.path, unowned) for listed in listing]
-    read = read_files(site, listing, context.limits)
+    read = read_files(site, listing, context)
     for number, entry in zip(numbers, entries_of(read), strict=True):
         yield entry._replace(repository=number, revision=versions[number])
 

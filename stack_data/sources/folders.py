@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from stack_data.config import LimitsConfig
 from stack_data.errors import SourceError
 from stack_data.reasons import Reason
-from stack_data.sources.source import Entry
+from stack_data.sources.source import Entry, SourceContext
 
 _HEAD_BYTES = 64 * 1024
 _BINARY_BYTES = 8 * 1024
@@ -97,9 +97,10 @@ def check_listing(root: str, listing: Sequence[Listed], locked: dict[str, Any]) 
         )
 
 
-def read_files(root: str, listing: Iterable[Listed], limits: LimitsConfig) -> Iterator[Listed | tuple[Listed, bytes]]:
+def read_files(root: str, listing: Sequence[Listed], context: SourceContext) -> Iterator[Listed | tuple[Listed, bytes]]:
     """Yield each listed entry with its bytes, or as a Listed whose reason says why there are none."""
-    num_files = num_bytes = 0
+    limits, num_files, num_bytes = context.limits, 0, 0
+    takes = _in_sample(listing, context)
     for listed in listing:
         if listed.reason:
             yield listed
@@ -107,10 +108,21 @@ def read_files(root: str, listing: Iterable[Listed], limits: LimitsConfig) -> It
             yield listed._replace(reason=Reason.OVER_CAP)
         elif listed.num_bytes > limits.max_file_bytes:
             yield listed._replace(reason=Reason.TOO_LARGE)
+        elif not takes(listed.path):
+            yield listed._replace(reason=Reason.NOT_SAMPLED)
         else:
             num_files += 1
             num_bytes += listed.num_bytes
             yield _read(root, listed, limits.max_file_bytes)
+
+
+def _in_sample(listing: Sequence[Listed], context: SourceContext) -> Callable[[str], bool]:
+    return context.sample.chooser(readable_sizes(listing, context.limits)) if context.sample else lambda _: True
+
+
+def readable_sizes(listing: Iterable[Listed], limits: LimitsConfig) -> Iterator[int]:
+    """Yield the sizes of the entries that can be read at all."""
+    return (one.num_bytes for one in listing if not one.reason and one.num_bytes <= limits.max_file_bytes)
 
 
 def _read(root: str, listed: Listed, max_bytes: int) -> Listed | tuple[Listed, bytes]:

@@ -243,6 +243,7 @@ def _entries(
 def _reasons(blobs: Sequence[_Blob], context: SourceContext) -> Iterator[Reason | None]:
     num_files = num_bytes = 0
     limits = context.limits
+    takes = context.sample.chooser(_readable_sizes(blobs, context)) if context.sample else lambda _: True
     for blob in blobs:
         if blob.mode == _SYMLINK:
             yield Reason.SYMLINK
@@ -250,12 +251,21 @@ def _reasons(blobs: Sequence[_Blob], context: SourceContext) -> Iterator[Reason 
             yield Reason.SUBMODULE
         elif blob.num_bytes > limits.max_file_bytes:
             yield Reason.TOO_LARGE
+        elif not takes(blob.path):
+            yield Reason.NOT_SAMPLED
         elif num_files >= limits.max_files or num_bytes >= limits.max_unit_bytes:
             yield Reason.OVER_CAP
         else:
             num_files += 1
             num_bytes += max(blob.num_bytes, 0)
             yield None
+
+
+def _readable_sizes(blobs: Sequence[_Blob], context: SourceContext) -> Iterator[int]:
+    links = (_SYMLINK, _SUBMODULE)
+    return (
+        one.num_bytes for one in blobs if one.mode not in links and 0 <= one.num_bytes <= context.limits.max_file_bytes
+    )
 
 
 def _contents(git_dir: Path, oids: Sequence[str], context: SourceContext) -> Iterator[bytes | Reason]:

@@ -13,8 +13,9 @@ try may help). Nothing here decides about texts: decoding, binary and LFS checks
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -109,6 +110,27 @@ class UnitReading:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """A share of a unit's entries, drawn by their paths, so that about `num_bytes` of them are read."""
+
+    num_bytes: int
+    always: Callable[[str], bool]
+    """Entries that are read whatever is drawn: a file's licence is not judged without them."""
+    all_bytes: int | None = None
+    """Readable bytes of the whole unit, where they are listed in several steps."""
+
+    def chooser(self, sizes: Iterable[int]) -> Callable[[str], bool]:
+        """Return which paths are in the sample of a unit whose readable entries have these sizes."""
+        share = min(1.0, self.num_bytes / max(sum(sizes) if self.all_bytes is None else self.all_bytes, 1))
+
+        def takes(path: str) -> bool:
+            digest = hashlib.sha256(path.encode("utf-8", "surrogateescape")).digest()
+            return int.from_bytes(digest[:8]) < share * 2**64 or self.always(path)
+
+        return takes
+
+
+@dataclass(frozen=True, slots=True)
 class SourceContext:
     """What sources need from the build.
 
@@ -117,6 +139,7 @@ class SourceContext:
     limits         size, count and time caps
     date           the lock's date, ISO 8601
     secrets        environment variables (author key, credentials); read here and nowhere else
+    sample         for a dry run: sources that list their entries before they read them read a share of them only
     """
 
     cache: Path
@@ -124,6 +147,7 @@ class SourceContext:
     limits: LimitsConfig
     date: str
     secrets: Mapping[str, str] = field(default_factory=dict)
+    sample: Sample | None = None
 
 
 def distinct_names(paths: Sequence[str], short: Callable[[str], str]) -> list[str]:

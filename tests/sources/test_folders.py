@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stack_data.errors import SourceError
+from stack_data.reasons import Reason
 from stack_data.sources import kinds
-from stack_data.sources.folders import list_tree, matcher
+from stack_data.sources.folders import list_tree, matcher, read_files
+from stack_data.sources.source import Sample
 from tests.sources.reading import contents, context, read, units
 
 
@@ -52,14 +55,12 @@ def test_a_file_that_may_not_be_read_is_recorded(tmp_path: Path) -> None:
 
 
 def test_a_file_that_vanished_since_it_was_listed_is_recorded(tmp_path: Path) -> None:
-    from stack_data.sources.folders import read_files
-
     root = tmp_path / "tree"
     root.mkdir()
     (root / "a.py").write_text("a")
     listing = list_tree(str(root))
     (root / "a.py").unlink()
-    (entry,) = read_files(str(root), listing, context(tmp_path).limits)
+    (entry,) = read_files(str(root), listing, context(tmp_path))
     assert entry.reason is not None and entry.reason.value == "unreadable"  # type: ignore[union-attr]
 
 
@@ -166,3 +167,20 @@ def test_no_environment_is_named(tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     with pytest.raises(SourceError, match="standard_library = false"):
         units(tmp_path, "environment", python="plain")
+
+
+def test_a_sample_leaves_entries_unread_by_their_paths(tmp_path: Path) -> None:
+    root = tmp_path / "many"
+    root.mkdir()
+    for number in range(200):
+        (root / f"f{number}.py").write_text("x = 1\n")
+    (root / "LICENSE").write_text("MIT")
+    given = context(tmp_path)
+    drawn = replace(given, sample=Sample(300, lambda path: path == "LICENSE"))
+    listing = list_tree(str(root))
+    read = [one for one in read_files(str(root), listing, drawn) if len(one) == 2]
+    unread = [one for one in read_files(str(root), listing, drawn) if len(one) != 2]
+    assert 25 < len(read) < 80
+    assert any(one[0].path == "LICENSE" for one in read)
+    assert {one.reason for one in unread} == {Reason.NOT_SAMPLED}
+    assert read == [one for one in read_files(str(root), listing, drawn) if len(one) == 2]
