@@ -53,6 +53,8 @@ def main() -> None:
         lap("license")
         pipeline.run_part_stage(run, decide.language_stage(run))
         lap("language")
+        pipeline.run_part_stage(run, decide.filter_stage(run))
+        lap("filter")
         run_near(run)
         lap("near")
         joined = fold(run.build, config, run.parts())
