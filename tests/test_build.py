@@ -189,12 +189,56 @@ def test_a_build_killed_at_any_moment_goes_on_to_the_same_bytes(tmp_path: Path, 
         time.sleep(seeded.uniform(0.2, 1.0) * whole)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        if seeded.random() < 0.5:
-            shutil.rmtree(tmp_path / "small" / "releases", ignore_errors=True)
+        # Some go on, some make the release again, some begin from nothing, so that kills fall into every step.
+        shutil.rmtree(tmp_path / seeded.choice(["nothing", "small/releases", "small"]), ignore_errors=True)
     subprocess.run(words, cwd=root, check=True, capture_output=True)
     assert identity(tmp_path / "small/releases/1.0.0") == identity(built.release)
     assert verify(tmp_path / "small").problems == []
     assert [path.name for path in (tmp_path / "small").rglob(".*")] == [".lock"]
+
+
+KILLED_AT_A_WRITE = """
+import os, pathlib, signal, sys
+left, before = int(sys.argv.pop(1)), sys.argv.pop(1) == "before"
+real = pathlib.Path.rename
+def rename(path, target):
+    global left
+    left -= 1
+    if left == 0 and before:
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(path, target)
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+pathlib.Path.rename = rename
+import fairstack
+status = fairstack.main(sys.argv[1:])
+print("writes left", left)
+sys.exit(status)
+"""
+
+
+def test_a_build_killed_at_any_write_goes_on_to_the_same_bytes(tmp_path: Path, built: BuildResult) -> None:
+    """Not by the clock: just before or after a file gets its name, spread over all files that a build writes."""
+    assert built.release is not None
+    root = built.folder.parent.parent
+
+    def run(number: int, when: str) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-c", KILLED_AT_A_WRITE, str(number), when]
+        words += ["data", "build", "small.toml", "--set", f'run.builds="{tmp_path}"']
+        return subprocess.run(words, cwd=root, capture_output=True, text=True, check=False)
+
+    done = run(10**6, "after")
+    writes = 10**6 - int(done.stdout.rpartition("writes left ")[2])
+    assert writes > 50
+    for kill in range(KILLS):
+        shutil.rmtree(tmp_path / "small")
+        number = 1 + (kill * writes) // KILLS
+        killed = run(number, "before" if kill % 2 else "after")
+        assert killed.returncode == -signal.SIGKILL
+        done = run(10**6, "after")
+        assert done.returncode == 0, done.stderr
+        assert identity(tmp_path / "small/releases/1.0.0") == identity(built.release), number
+    assert verify(tmp_path / "small").problems == []
 
 
 def test_a_failing_source_is_recorded_and_filled_later_without_renumbering(tmp_path: Path, built: BuildResult) -> None:
