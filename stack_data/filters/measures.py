@@ -67,12 +67,12 @@ def _byte_kinds() -> npt.NDArray[np.uint8]:
     return kinds
 
 
-def measure(texts: pa.LargeStringArray) -> Measures:
-    """Measure N texts without nulls."""
+def measure(texts: pa.LargeStringArray, encoded: bool = True) -> Measures:
+    """Measure N texts without nulls. encoded: look for encoded data; without, their two columns are 0."""
     offsets = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1]
     data = texts.buffers()[2]
     content = np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(1, np.uint8)
-    return Measures(*_measure(content, offsets, _kinds(), _byte_kinds()))
+    return Measures(*_measure(content, offsets, _kinds(), _byte_kinds(), encoded))
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]
@@ -174,11 +174,11 @@ def _is_ascii(content, at, end):  # type: ignore[no-untyped-def]  # pragma: no c
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]
 def _count_ascii(content, at, end):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return letters and digits; comparisons alone, so that the compiler counts many bytes at once."""
-    letters, digits = 0, 0
+    letters, digits = np.int64(0), np.int64(0)
     for place in range(at, end):
         byte = content[place]
-        letters += np.uint8((byte | 32) - 97) < 26
-        digits += np.uint8(byte - 48) < 10
+        letters += np.int64(np.uint8((byte | 32) - 97) < 26)
+        digits += np.int64(np.uint8(byte - 48) < 10)
     return letters, digits
 
 
@@ -259,7 +259,7 @@ def _encoded(content, begin, end, kinds, byte_kinds):  # type: ignore[no-untyped
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]
-def _measure(content, offsets, kinds, byte_kinds):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _measure(content, offsets, kinds, byte_kinds, wants_encoded):  # type: ignore[no-untyped-def]  # pragma: no cover
     count = len(offsets) - 1
     num_lines = np.zeros(count, np.int32)
     averages = np.zeros(count, np.float64)
@@ -278,9 +278,9 @@ def _measure(content, offsets, kinds, byte_kinds):  # type: ignore[no-untyped-de
             lines, total, best = _lines_ascii(content, at, end, byte_kinds)
         else:
             chars, alpha, alnum, lines, total, best = _count_any(content, at, end, kinds)
-        most, found = _encoded(content, at, end, kinds, byte_kinds)
+        if wants_encoded:
+            longest[row], encoded[row] = _encoded(content, at, end, kinds, byte_kinds)
         num_lines[row], longest_line[row], num_chars[row] = lines, best, chars
-        longest[row], encoded[row] = most, found
         averages[row] = total / lines if lines else 0.0
         alphanumerics[row] = alnum / chars if chars else 0.0
         letters[row] = alpha / chars if chars else 0.0

@@ -109,7 +109,7 @@ def _data_rows(
     kept: pa.Table, files: pa.Table, texts: pa.LargeStringArray, places: pa.Table,
     repositories: Sequence[Mapping[str, Any]], repository_rows: npt.NDArray[np.int64],
 ) -> pa.Table:  # fmt: skip
-    measured = measure(texts)
+    measured = measure(texts, encoded=False)
     plain = is_plain(files["encoding"], files["conversion"])
     used, inverse = np.unique(repository_rows, return_inverse=True)
     named = [repositories[row] for row in used.tolist()]
