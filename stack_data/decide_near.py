@@ -7,6 +7,8 @@ that an opt-out needs no new clusters. Every output depends on contents and deci
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +28,8 @@ from stack_data.rows import Candidates, candidates
 from stack_data.text import RULE_VERSION as TEXT_RULES
 from stack_data.text import TEXT_COLUMNS, texts_of
 
+LOT_SHINGLES = 16 * 1024**2
+"""Shingles that are mapped at a time to be compared: 128 MB."""
 _RULES_KEY = "fairstack.shingles"
 _RULES = f"{shingles.RULE_VERSION}.{TEXT_RULES}"
 """Comparisons made by other rules are not taken over."""
@@ -149,27 +153,41 @@ def _find(
     if 8 * shape[0] * shape[1] > config.memory_bytes:
         room = spill.room("bands.u64", shape)
     keys = bands.band_keys(chosen.texts, banding, room)
+    spill.forget()
 
     def shared(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
         _load_shingles(run, chosen, spill, np.concatenate([first, second]))
         hashes = spill.hashes()
-        cuts = (
-            np.linspace(0, len(first), run.workers + 1).astype(int) if len(first) > 1000 else np.array([0, len(first)])
-        )
-        pieces = [slice(int(cuts[at]), int(cuts[at + 1])) for at in range(len(cuts) - 1)]
-        counted = run.each(
-            lambda piece: jaccard.shared(hashes, chosen.begin, chosen.end, first[piece], second[piece]), pieces
-        )
-        return np.concatenate(counted)
+        counted = []
+        for lot in _lots(chosen.texts.counts[first] + chosen.texts.counts[second]):
+            # Lots bound the pages that comparisons hold at a time, not only the memory that is ours.
+            cuts = np.linspace(lot.start, lot.stop, run.workers + 1 if lot.stop - lot.start > 1000 else 2).astype(int)
+            counted += run.each(
+                lambda ends: jaccard.shared(
+                    hashes, chosen.begin, chosen.end, first[ends[0] : ends[1]], second[ends[0] : ends[1]]
+                ),
+                list(itertools.pairwise(cuts.tolist())),
+            )
+            spill.forget()
+        return np.concatenate([np.empty(0, np.int32), *counted])
 
-    compared = bands.find_edges(
-        keys, chosen.texts, banding, shared, _earlier(run, chosen), run.workers, lambda: run.progress.advance(1, 0)
-    )
+    def banded() -> None:
+        spill.forget()
+        run.progress.advance(1, 0)
+
+    compared = bands.find_edges(keys, chosen.texts, banding, shared, _earlier(run, chosen), run.workers, banded)
     edges = compared.near()
     counts = {
         "texts": len(chosen.texts), "compared": len(compared.first), "edges": len(edges.first), "remainder": compared.remainder,
     }  # fmt: skip
     return (_members(chosen, edges), _edges(chosen, edges), _edges(chosen, compared.apart())), counts
+
+
+def _lots(shingles_of: npt.NDArray[np.int64]) -> Iterator[slice]:
+    """Yield slices of pairs that hold about LOT_SHINGLES shingles each."""
+    number = np.cumsum(shingles_of) // LOT_SHINGLES
+    ends = [*(np.flatnonzero(np.diff(number)) + 1).tolist(), len(number)]
+    yield from (slice(begin, end) for begin, end in itertools.pairwise([0, *ends]))
 
 
 def _earlier(run: Run, chosen: _Chosen) -> bands.Comparisons | None:
@@ -208,10 +226,9 @@ def _load_shingles(run: Run, chosen: _Chosen, spill: ShingleSpill, texts: npt.ND
 def _choose(run: Run, found: Candidates, spill: ShingleSpill) -> _Chosen:
     """Load what is needed of the candidates with enough shingles; signatures go to one file beside the shingles."""
     width = run.config.near.permutations
-    path = spill.folder / "signatures.u32"
     kept_rows, counts, begins = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     spill.folder.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
+    with spill.signatures_path.open("wb") as file:
         for number, part in enumerate(found.parts):
             mine = np.flatnonzero(found.part == number)
             signed = storage.read_parquet(run.build.decisions("signatures", part), ["num_shingles", "signature"])
@@ -228,15 +245,10 @@ def _choose(run: Run, found: Candidates, spill: ShingleSpill) -> _Chosen:
             counts.append(sizes[rows])
             begins.append(np.full(len(rows), -1) if start is None else start + (np.cumsum(sizes) - sizes)[rows])
     chosen = np.concatenate(kept_rows)
-    signatures = (
-        np.asarray(np.memmap(path, np.uint32, "r")).reshape(-1, width)
-        if len(chosen)
-        else np.empty((0, width), np.uint32)
-    )
     order = np.argsort(found.rank[chosen])
     count, begin, rows = np.concatenate(counts)[order], np.concatenate(begins)[order], chosen[order]
     return _Chosen(
-        bands.Texts(signatures, order, count), found.ids.take(pa.array(rows)), found.rank[rows], found.parts,
+        bands.Texts(spill.signatures(width), order, count), found.ids.take(pa.array(rows)), found.rank[rows], found.parts,
         found.part[rows], found.row[rows], begin, np.where(begin < 0, -1, begin + count),
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ Lives only while a build runs. Of parts whose signatures were inherited only tho
 
 from __future__ import annotations
 
+import mmap
 import os
 import shutil
 import threading
@@ -24,6 +25,7 @@ class ShingleSpill:
         self._starts: dict[str, int] = {}
         self._lock = threading.Lock()
         self._size = 0
+        self._maps: dict[Path, mmap.mmap] = {}
         shutil.rmtree(folder, ignore_errors=True)
 
     @property
@@ -52,7 +54,32 @@ class ShingleSpill:
 
     def hashes(self) -> npt.NDArray[np.uint64]:
         """Return all hashes as a mapped file."""
-        return np.asarray(np.memmap(self.path, np.uint64, "r")) if self._size else np.empty(0, np.uint64)
+        return np.frombuffer(self._map(self.path), np.uint64) if self._size else np.empty(0, np.uint64)
+
+    def signatures(self, width: int) -> npt.NDArray[np.uint32]:
+        """Return the signatures that were written to `signatures_path` as a mapped file: uint32[N, width]."""
+        if not self.signatures_path.stat().st_size:
+            return np.empty((0, width), np.uint32)
+        return np.frombuffer(self._map(self.signatures_path), np.uint32).reshape(-1, width)
+
+    @property
+    def signatures_path(self) -> Path:
+        """The file of signatures."""
+        return self.folder / "signatures.u32"
+
+    def _map(self, path: Path) -> mmap.mmap:
+        """Map a file, once for each size it has."""
+        size = path.stat().st_size
+        known = self._maps.get(path)
+        if known is None or len(known) != size:
+            with path.open("rb") as file:
+                self._maps[path] = known = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return known
+
+    def forget(self) -> None:
+        """Let go of the mapped pages that were read; they stay in the system's cache as long as there is room."""
+        for mapped in self._maps.values():
+            mapped.madvise(mmap.MADV_DONTNEED)
 
     def room(self, name: str, shape: tuple[int, int]) -> npt.NDArray[np.uint64]:
         """Return a mapped file of 64-bit values. Its blocks are reserved first: a full disk is an error, not a crash."""
@@ -63,4 +90,5 @@ class ShingleSpill:
 
     def remove(self) -> None:
         """Delete the files."""
+        self._maps.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
