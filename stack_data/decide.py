@@ -62,7 +62,7 @@ def load_everything() -> None:
     find_texts(texts[0].as_py())
     header.decide(pa.chunked_array([ids]), texts)
     language.decide(ids, paths, texts, LanguageConfig())
-    given = filter.Places(ids, paths, pa.array(["C"]), pa.array([""]), np.zeros(1, bool), texts)
+    given = filter.Places(ids, paths, pa.array(["HTML"]), pa.array([""]), np.zeros(1, bool), texts)
     filter.decide(given, FilterConfig())
     load_kernels(texts)
 

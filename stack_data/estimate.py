@@ -42,8 +42,8 @@ from stack_data.sources import kinds
 from stack_data.sources.source import Sample, SourceContext, Unit, UnitReading
 
 SAMPLE_BYTES = 64 * 1024**2
-PLACE_BYTES = 700
-"""Memory of the tables that hold every place of a build at once (`python bench/growth.py`)."""
+BASE_BYTES, PART_SHARE, PLACE_BYTES = 350_000_000, 4.0, 4000
+"""Memory of tables and kernels, of each worker in parts, and of each place (`python bench/growth.py`)."""
 SMALLER = 4
 """How many times smaller the first of the two samples is."""
 _UNREAD = (Reason.NOT_SAMPLED, Reason.OVER_CAP)
@@ -111,7 +111,10 @@ def _line(smaller: _Trial, larger: _Trial) -> Callable[[float], dict[str, float]
         found = {}
         for step, late in larger.timed.seconds.items():
             early = min(smaller.timed.seconds.get(step, 0.0), late)
-            slope = (late - early) / (more - less) if more > less else late / max(more, 1)
+            whole = late / max(more, 1)
+            slope = (late - early) / (more - less) if more > less else whole
+            # Two short runs beside other work: at least half of a step grows with the bytes, at most all of it.
+            slope = min(max(slope, 0.5 * whole), whole)
             found[step] = late + slope * max(text_bytes - more, 0.0)
         return found
 
@@ -227,12 +230,12 @@ class _Trial:
         text = sum(self._text_of(name) * weights[name].of_bytes for name in self.groups)
         factor = text / max(self.text_bytes, 1)
         disk = _size(self.folder, ("files", "provenance", "decisions", "repositories", "clusters", "releases"))
-        config = self.config.near
-        tables = entries[0] * PLACE_BYTES + min(8 * config.bands * kept[0], config.memory_bytes)
+        workers = workers_of(self.config)
+        memory = BASE_BYTES + workers * PART_SHARE * min(self.config.fetch.part_bytes, text) + entries[0] * PLACE_BYTES
         return Estimate(
             tuple(self._source(name, weights) for name in self.all), (entries[0], entries[1]), attrition, kept, seconds(text),
-            (round(disk * factor), max(round(self._shingle_bytes() * factor), kept[1])), peak + tables,
-            workers_of(self.config), self.text_bytes, self.failures,
+            (round(disk * factor), max(round(self._shingle_bytes() * factor), kept[1])),
+            max(peak, round(memory)), workers, self.text_bytes, self.failures,
         )  # fmt: skip
 
     def _shingle_bytes(self) -> int:

@@ -4,7 +4,8 @@ This is the length of BeautifulSoup's get_text() after its `script` and `style` 
 `template`, `rt` and `rp` by itself), which is what StarCoder's filter measures: tags, comments, declarations and
 processing instructions do not count; a character reference counts as one, as does white space alone between two tags
 outside of `pre`. One numba pass over the bytes.
-Not covered: references to characters that no HTML version names count as one too, and frames are not looked into.
+Not covered: white space written as a reference (`&#13;`) counts for itself, references to characters that no HTML version
+names count as one too, and frames are not looked into.
 """
 
 from __future__ import annotations
