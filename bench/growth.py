@@ -144,7 +144,7 @@ class Watch(Silent):
         self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
         self._thread.start()
 
-    def begin(self, step: str, total: int | None) -> None:
+    def begin(self, step: str, num_items: int | None, num_bytes: int | None) -> None:
         """A peak that rose since the last step was not this one's."""
         self._look("before " + step)
         self._now = step
