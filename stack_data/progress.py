@@ -94,7 +94,7 @@ class Bar:
         from rich.progress import Progress as Rich
 
         self._rich = Rich(
-            TextColumn("{task.description:<10}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[told]}"),
+            TextColumn("{task.description:<10}"), BarColumn(18), TimeElapsedColumn(), TextColumn("{task.fields[told]}"),
             console=Console(stderr=True), transient=False,
         )  # fmt: skip
         self._rich.start()
