@@ -95,8 +95,9 @@ def dry_run(
     load_everything()
     with tempfile.TemporaryDirectory(dir=builds, prefix=".dry-run-") as scratch:
         # Two samples tell what grows with the bytes and what every build costs alike.
+        units: dict[str, list[Unit]] = {}
         trials = [
-            _Trial(config, config_folder, Path(scratch) / str(size), size, progress)
+            _Trial(config, config_folder, Path(scratch) / str(size), size, units, progress)
             for size in (sample_bytes // SMALLER, sample_bytes)
         ]
         smaller, larger = (trial.build() for trial in trials)
@@ -147,13 +148,14 @@ class _Timed:
 
 
 class _Trial:
-    """A build of a sample in a scratch folder."""
+    """A build of a sample in a scratch folder. `units`: those of each source, asked for once and shared by all trials."""
 
     def __init__(
-        self, config: BuildConfig, config_folder: Path, scratch: Path, sample_bytes: int, progress: Progress | None
-    ) -> None:
+        self, config: BuildConfig, config_folder: Path, scratch: Path, sample_bytes: int, units: dict[str, list[Unit]],
+        progress: Progress | None,
+    ) -> None:  # fmt: skip
         self.folder = scratch / config.name
-        self.all: dict[str, list[Unit]] = {}
+        self.all = units
         self.config, self.config_folder = config, config_folder
         self.share = max(sample_bytes // len(config.sources), 1)
         self.timed = _Timed(progress or Silent())
@@ -164,9 +166,9 @@ class _Trial:
         context = SourceContext(self.folder / "cache", self.config_folder, self.config.limits, today, os.environ)
 
         def resolve(source: Any) -> list[Unit]:
-            units = kinds.resolve(source, context)
-            self.all[source.name] = [unit for unit in units if "failed" not in unit.locked]
-            return self._drawn(source.name) + [unit for unit in units if "failed" in unit.locked]
+            if source.name not in self.all:
+                self.all[source.name] = kinds.resolve(source, context)
+            return self._drawn(source.name)
 
         limits = self.config.limits.model_copy(
             update={"max_unit_bytes": min(8 * self.share, self.config.limits.max_unit_bytes)}
@@ -177,11 +179,9 @@ class _Trial:
         )  # fmt: skip
 
     def _drawn(self, source: str) -> list[Unit]:
-        """Return units of a source, in their order, that together have about the sample's bytes."""
-        order = sorted(
-            self.all[source], key=lambda unit: hashlib.sha256(unit.key.encode("utf-8", "surrogateescape")).digest()
-        )
-        chosen: set[str] = set()
+        """Return units of a source, in their order, that together have about the sample's bytes, and those that failed."""
+        order = sorted(_sound(self.all[source]), key=_draw)
+        chosen = {unit.key for unit in self.all[source] if "failed" in unit.locked}
         size = 0
         for unit in order:
             if size >= self.share:
@@ -224,16 +224,14 @@ class _Trial:
             for one in Reason
             if (one.stage, one.value) in counts
         )
-        entries = tuple(
-            whole + sum(parts) for whole, parts in zip(kept, zip(*counts.values(), strict=True), strict=True)
-        )
+        files, size = (kept[at] + sum(count[at] for count in counts.values()) for at in (0, 1))
         text = sum(self._text_of(name) * weights[name].of_bytes for name in self.groups)
         factor = text / max(self.text_bytes, 1)
         disk = _size(self.folder, ("files", "provenance", "decisions", "repositories", "clusters", "releases"))
         workers = workers_of(self.config)
-        memory = BASE_BYTES + workers * PART_SHARE * min(self.config.fetch.part_bytes, text) + entries[0] * PLACE_BYTES
+        memory = BASE_BYTES + workers * PART_SHARE * min(self.config.fetch.part_bytes, text) + files * PLACE_BYTES
         return Estimate(
-            tuple(self._source(name, weights) for name in self.all), (entries[0], entries[1]), attrition, kept, seconds(text),
+            tuple(self._source(name, weights) for name in self.all), (files, size), attrition, kept, seconds(text),
             (round(disk * factor), max(round(self._shingle_bytes() * factor), kept[1])),
             max(peak, round(memory)), workers, self.text_bytes, self.failures,
         )  # fmt: skip
@@ -255,19 +253,20 @@ class _Trial:
 
     def _drawn_units(self, source: str) -> list[Unit]:
         groups = (group for group in self.run.lock.groups if group.source == source)
-        return [unit for group in groups for unit in group.units if "failed" not in unit.locked]
+        return _sound([unit for group in groups for unit in group.units])
 
     def _units_factor(self, source: str) -> float:
         """Return how many times the drawn units the source has: by their listings, or by their number where there are none."""
         drawn = self._drawn_units(source)
-        whole, part = _listed(self.all[source]), _listed(drawn)
-        return whole / part if whole and part else len(self.all[source]) / max(len(drawn), 1)
+        known = _sound(self.all[source])
+        whole, part = _listed(known), _listed(drawn)
+        return whole / part if whole and part else len(known) / max(len(drawn), 1)
 
     def _source(self, source: str, weights: dict[str, _Weights]) -> SourceEstimate:
         mine = [name for name, group in self.groups.items() if group.source == source]
         read = {name: self._text_of(name) for name in mine}
         factor = sum(read[name] * weights[name].of_bytes for name in mine) / max(sum(read.values()), 1)
-        return SourceEstimate(source, len(self.all[source]), len(self._drawn_units(source)), factor)
+        return SourceEstimate(source, len(_sound(self.all[source])), len(self._drawn_units(source)), factor)
 
 
 class _Weights(NamedTuple):
@@ -276,6 +275,9 @@ class _Weights(NamedTuple):
     of_known: float
     of_files: float
     of_bytes: float
+
+
+_PLACES = pa.schema([("reason", pa.string()), ("group", pa.string()), ("always", pa.bool_()), ("bytes", pa.int64())])
 
 
 class _Places:
@@ -295,11 +297,11 @@ class _Places:
                         "reason": pc.coalesce(reason, verdicts["reason"].take(verdict), Reason.EXACT_DUPLICATE.value),
                         "group": pa.array([group] * places.num_rows, pa.string()), "always": always,
                         "bytes": pc.max_element_wise(places["num_bytes"], 0),
-                    }
+                    },
+                    schema=_PLACES,
                 )
             )  # fmt: skip
-        self.table = pa.concat_tables(tables)
-        self.max_bytes = run.config.limits.max_file_bytes
+        self.table = pa.concat_tables([_PLACES.empty_table(), *tables])
 
     def unread_factors(self, group: str) -> tuple[float, float]:
         """Return how many times the files, and the bytes, that were read of a group's entries there are."""
@@ -348,6 +350,14 @@ def _verdicts(joined: Fold) -> pa.Table:
 
 def _is_evidence(path: str) -> bool:
     return kind_of(path) is not None
+
+
+def _sound(units: Sequence[Unit]) -> list[Unit]:
+    return [unit for unit in units if "failed" not in unit.locked]
+
+
+def _draw(unit: Unit) -> bytes:
+    return hashlib.sha256(unit.key.encode("utf-8", "surrogateescape")).digest()
 
 
 def _size_of(unit: Unit) -> int | None:

@@ -13,6 +13,7 @@ from stack_data.config_file import load
 from stack_data.estimate import Estimate, dry_run
 from stack_data.fold import Attrition
 from stack_data.report.estimate import estimate_text
+from stack_data.sources import kinds
 from tests.corpus import MIT, fairstack, make, write_config
 
 
@@ -124,3 +125,26 @@ def test_a_source_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     done = fairstack("data", "build", config, "--dry-run", "--set", f'run.builds="{tmp_path}/build"')
     assert done.returncode == 1
     assert "missing: gone: " in done.stdout
+
+
+def test_the_edges_nothing_dropped_and_nothing_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "LICENSE").write_text(MIT)
+    config = tmp_path / "all.toml"
+    config.write_text(
+        'name = "all"\n[[source]]\nname = "code"\nkind = "directory"\npath = "code"\n[filter]\nprofile = "none"\n'
+    )
+    asked: list[str] = []
+    resolve = kinds.resolve
+    monkeypatch.setattr(
+        kinds, "resolve", lambda source, context: (asked.append(source.name), resolve(source, context))[1]
+    )
+    found = estimated(config)
+    assert (found.entries, found.kept, found.attrition) == ((1, len(MIT)), (1, len(MIT)), ())
+    assert asked == ["code"]  # a registry or a forge is asked once, however many samples are built
+    (tmp_path / "code" / "LICENSE").unlink()
+    (tmp_path / "code").rmdir()
+    found = estimated(config)
+    assert (found.entries, found.kept) == ((0, 0), (0, 0))
+    assert "code" in found.failures
+    assert "missing: code" in estimate_text(found)
