@@ -62,13 +62,26 @@ def _override(table: dict[str, Any], override: str) -> None:
         parsed: Any = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         parsed = value
-    parents = key.split(".")
+    parents = _key_parts(key)
     for name in parents[:-1]:
         step = table.setdefault(name, {})
         if not isinstance(step, dict):
             raise ConfigError(f"--set {override!r}: {name} is not a table")
         table = step
     table[parents[-1]] = parsed
+
+
+def _key_parts(key: str) -> list[str]:
+    """Return the parts of a dotted key as TOML reads it: names with spaces or dots stand in quotes."""
+    try:
+        table: Any = tomllib.loads(f"{key} = 0")
+    except tomllib.TOMLDecodeError:
+        return key.split(".")
+    parts = []
+    while isinstance(table, dict):
+        ((name, table),) = table.items()
+        parts.append(name)
+    return parts
 
 
 def describe(error: ValidationError, model: type[BaseModel]) -> str:

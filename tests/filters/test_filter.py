@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from stack_data.config import FilterConfig
+from stack_data.config_file import load
 from stack_data.errors import ConfigError
 from stack_data.filters.profiles import budgets, check, profiles, rules_for
 from stack_data.languages import LANGUAGES
@@ -148,3 +150,11 @@ def test_budgets_are_those_of_the_profile_and_the_configuration() -> None:
     assert budgets(FilterConfig())["Java"] == 200_000_000_000
     own = budgets(FilterConfig(languages={"Java": {"max_language_bytes": 7}}, max_language_bytes=9))
     assert (own["Java"], own["HTML"], own[""]) == (7, 100_000_000_000, 9)
+
+
+def test_one_language_can_be_set_on_the_command_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text('name = "x"\n[[source]]\nname = "s"\nkind = "directory"\npath = "."\n')
+    config = load(path, ['filter.languages."Jupyter Notebook".max_lines=7', "filter.languages.C++.max_lines=8"])
+    assert config.filter.languages["Jupyter Notebook"].max_lines == 7
+    assert config.filter.languages["C++"].max_lines == 8
