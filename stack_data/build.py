@@ -26,11 +26,11 @@ from stack_data.licenses.policy import policy_of
 from stack_data.lock import Changes
 from stack_data.manifest import read as read_manifest
 from stack_data.pipeline import (
-    DECIDING,
     STEPS,
     Run,
     fetch,
     start,
+    unfinished,
     workers_of,
 )
 from stack_data.progress import Progress, Silent
@@ -118,16 +118,17 @@ def refresh(
     Raises InputError, ConfigError, StaleBuildError or StorageError; what cannot be asked stays as it was locked.
     """
     opened = Build.open(folder)
+    if not config_path and not opened.config.exists():
+        raise _unfinished(folder, "fetch")
     config = load(config_path, overrides) if config_path else load_resolved(opened.config, overrides)
     if config.name != folder.resolve().name:
-        raise ConfigError(f"{config_path} is the configuration of {config.name!r}, not of {folder}")
+        raise ConfigError(f"{config_path or '--set name'} is the configuration of {config.name!r}, not of {folder}")
     home = config_path.resolve().parent if config_path else locks.config_folder(opened)
     with storage.locked(folder):
         check_config(config, home)
         storage.remove_temporaries(folder)
         today = _today()
         lock, changes = locks.refresh(opened, config, _resolver(config, home, folder, today), today, home)
-        storage.write_json(opened.config, config.resolved())
         run = Run(opened, config, lock, workers_of(config), progress or Silent(), os.environ, home)
         joined, failures = run_steps(run)
         run.progress.close()
@@ -140,6 +141,8 @@ def run_steps(run: Run, read: Reader | None = None) -> tuple[Fold, dict[str, str
     with loading_tables(run):
         failures = fetch(run, read or kinds.read)
     decide_all(run)
+    # Only now does the build as a whole follow this configuration.
+    storage.write_json(run.build.config, run.config.resolved())
     joined = fold(run.build, run.config, run.parts())
     write_report(run, joined, failures)
     return joined, failures
@@ -195,12 +198,26 @@ def _start(config: BuildConfig, config_folder: Path, folder: Path, anew: str | N
 def _reopen(folder: Path, overrides: Sequence[str] = (), progress: Progress | None = None) -> Run:
     """Open a finished build with the configuration it was made with; InputError when it is not finished."""
     opened = Build.open(folder)
+    if not opened.config.exists():
+        raise _unfinished(folder, "fetch")
     config = load_resolved(opened.config, overrides)
     run = Run(opened, config, locks.read(opened), workers_of(config), progress or Silent(), {}, folder)
-    missing = [step for step in DECIDING if not opened.stage_manifest(step).exists()]
-    if missing:
-        raise InputError(f"{folder} is not finished ({missing[0]} is missing); run fairstack data build again")
+    step = unfinished(run)
+    if step:
+        raise _unfinished(folder, step)
     return run
+
+
+def _unfinished(folder: Path, step: str) -> InputError:
+    return InputError(
+        f"{folder} is not finished (the {step} step is not up to date): a run was stopped or refused; run fairstack data build "
+        "CONFIG or fairstack data refresh BUILD again"
+    )
+
+
+def check_finished(folder: Path) -> None:
+    """Raise InputError unless every step of a build is up to date."""
+    _reopen(folder)
 
 
 def release_of(folder: Path, overrides: Sequence[str], progress: Progress | None = None) -> tuple[Path, int]:

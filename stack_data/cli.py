@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--dry-run", action="store_true", help="tell from a sample what it will need and keep; nothing of it stays"
     )
-    build.add_argument("--sample", type=float, default=64, metavar="MB", help="size of that sample (default: 64)")
+    build.add_argument("--sample", type=float, metavar="MB", help="size of that sample (default: 64)")
     build.add_argument(
         "--anew",
         metavar="STEP",
@@ -127,6 +127,8 @@ def _build(arguments: argparse.Namespace) -> int:
     config = load(arguments.config, arguments.set)
     if arguments.dry_run:
         return _dry_run(config, arguments)
+    if arguments.sample is not None:
+        raise ConfigError("--sample belongs to --dry-run")
     result = build(config, arguments.config.resolve().parent, arguments.anew, _progress(arguments))
     if arguments.json:
         _out(json.dumps(result.to_json()))
@@ -139,10 +141,11 @@ def _dry_run(config: Any, arguments: argparse.Namespace) -> int:
     from stack_data.estimate import dry_run
     from stack_data.report.estimate import estimate_text
 
-    if arguments.sample <= 0 or arguments.anew:
+    sample = 64.0 if arguments.sample is None else arguments.sample
+    if not 0 < sample < 1e9 or arguments.anew:
         raise ConfigError("--dry-run takes --sample MB, more than 0, and no --anew")
     folder = arguments.config.resolve().parent
-    found = dry_run(config, folder, round(arguments.sample * 1e6), _progress(arguments))
+    found = dry_run(config, folder, round(sample * 1e6), _progress(arguments))
     _out(json.dumps(found.to_json()) if arguments.json else estimate_text(found))
     return 1 if found.failures else 0
 

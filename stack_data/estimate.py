@@ -11,10 +11,12 @@ listing, so their units count alike whatever their size, and a data set of one u
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -31,6 +33,7 @@ from stack_data import manifest, storage
 from stack_data.build import check_config, run_steps
 from stack_data.config import BuildConfig
 from stack_data.decide import load_everything
+from stack_data.errors import InputError
 from stack_data.fold import Attrition, Fold
 from stack_data.licenses.files import kind_of
 from stack_data.lock import Group, Lock
@@ -44,6 +47,7 @@ from stack_data.sources.source import Sample, SourceContext, Unit, UnitReading
 SAMPLE_BYTES = 64 * 1024**2
 BASE_BYTES, PART_SHARE, PLACE_BYTES = 350_000_000, 4.0, 4000
 """Memory of tables and kernels, of each worker in parts, and of each place (`python bench/growth.py`)."""
+PREFIX = ".dry-run-"
 SMALLER = 4
 """How many times smaller the first of the two samples is."""
 _UNREAD = (Reason.NOT_SAMPLED, Reason.OVER_CAP)
@@ -81,8 +85,17 @@ class Estimate:
     failures: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the estimate as plain JSON values."""
-        return dataclasses.asdict(self)
+        """Return the estimate as plain JSON values, named as those of a build."""
+        return {
+            "sources": [dataclasses.asdict(one) for one in self.sources],
+            "entries": self.entries[0], "entry_bytes": self.entries[1], "kept": self.kept[0], "kept_bytes": self.kept[1],
+            "attrition": [
+                {"stage": one.stage, "reason": one.reason, "files": one.num_files, "bytes": one.num_bytes}
+                for one in self.attrition
+            ],
+            "seconds": self.seconds, "disk_bytes": self.disk[0], "scratch_bytes": self.disk[1], "memory_bytes": self.memory,
+            "workers": self.workers, "sample_bytes": self.sample_bytes, "failures": self.failures,
+        }  # fmt: skip
 
 
 def dry_run(
@@ -93,7 +106,8 @@ def dry_run(
     builds = Path(config.run.builds)
     storage.make_folder(builds)
     load_everything()
-    with tempfile.TemporaryDirectory(dir=builds, prefix=".dry-run-") as scratch:
+    _remove_stale(builds)
+    with tempfile.TemporaryDirectory(dir=builds, prefix=PREFIX) as scratch, storage.locked(Path(scratch)):
         # Two samples tell what grows with the bytes and what every build costs alike.
         units: dict[str, list[Unit]] = {}
         trials = [
@@ -102,6 +116,13 @@ def dry_run(
         ]
         smaller, larger = (trial.build() for trial in trials)
         return larger.estimate(_line(smaller, larger))
+
+
+def _remove_stale(builds: Path) -> None:
+    """Delete what dry runs that were killed left behind: nobody holds their folders any more."""
+    for folder in builds.glob(f"{PREFIX}*"):
+        with contextlib.suppress(InputError), storage.locked(folder):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _line(smaller: _Trial, larger: _Trial) -> Callable[[float], dict[str, float]]:
@@ -114,8 +135,9 @@ def _line(smaller: _Trial, larger: _Trial) -> Callable[[float], dict[str, float]
             early = min(smaller.timed.seconds.get(step, 0.0), late)
             whole = late / max(more, 1)
             slope = (late - early) / (more - less) if more > less else whole
-            # Two short runs beside other work: at least half of a step grows with the bytes, at most all of it.
-            slope = min(max(slope, 0.5 * whole), whole)
+            # Two short runs beside other work: at least half of a step grows with the bytes, at most all of it. In a sample
+            # much smaller than usual nearly all is start-up, and nothing can be said of the least.
+            slope = min(max(slope, 0.5 * whole * min(1.0, more / (SAMPLE_BYTES / 4))), whole)
             found[step] = late + slope * max(text_bytes - more, 0.0)
         return found
 
@@ -290,7 +312,9 @@ class _Places:
             places = storage.read_parquet(run.build.provenance(part), ["path", "num_bytes", "content_id"])
             reason = storage.read_parquet(run.build.decisions("fetch", part), ["reason"])["reason"].cast("string")
             always = [_is_evidence(path) for path in places["path"].to_pylist()]
-            verdict = pc.index_in(pa.array([f"{part}/{row}" for row in range(places.num_rows)]), verdicts["place"])
+            verdict = pc.index_in(
+                pa.array([f"{part}/{row}" for row in range(places.num_rows)], pa.string()), verdicts["place"]
+            )
             tables.append(
                 pa.table(
                     {

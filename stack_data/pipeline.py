@@ -94,7 +94,6 @@ def start(
     if folder.exists():
         storage.remove_temporaries(folder)
     lock = locks.resolve(build, config, resolver, today, config_folder)
-    storage.write_json(build.config, config.resolved())
     return Run(build, config, lock, workers_of(config), progress or Silent(), secrets, config_folder)
 
 
@@ -218,6 +217,31 @@ def count_reasons(path: Path) -> dict[str, int]:
         return {}
     column = storage.read_parquet(path, ["reason"])["reason"].cast(pa.string())
     return {row["values"] or "": row["counts"] for row in column.value_counts().to_pylist()}
+
+
+def unfinished(run: Run) -> str | None:
+    """Return the first step that is missing, or was decided over other parts than the build has now; None when all is done.
+
+    A run that was stopped leaves the later steps of the run before it: they are whole, but speak of something else.
+    """
+    for group in run.lock.groups:
+        made = manifest.read_if_present(run.build.group_manifest(group.name))
+        if made is None or any(not (run.build.folder / name).exists() for name in made.outputs):
+            return "fetch"
+    hashes, places = known_hashes(run), {run.build.relative(run.build.files(part)) for _, part in run.parts()}
+    for step in DECIDING:
+        made = manifest.read_if_present(run.build.stage_manifest(step))
+        if made is None:
+            return step
+        inputs = made.plan["inputs"]
+        current = hashes | {
+            name: storage.sha256_file(run.build.folder / name) for name in inputs if name.endswith(".json")
+        }
+        if any(current.get(name) != digest for name, digest in inputs.items()):
+            return step
+        if step in ("exact", "header") and not places <= inputs.keys():
+            return step
+    return None
 
 
 def known_hashes(run: Run) -> dict[str, str]:

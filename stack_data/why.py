@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stack_data import storage
+from stack_data.build import check_finished
 from stack_data.config_file import load_resolved
 from stack_data.errors import InputError
 from stack_data.fold import fold
@@ -29,6 +30,7 @@ def why(folder: Path, query: str) -> list[dict[str, Any]]:
 
     Raises InputError when nothing in the build has that name.
     """
+    check_finished(folder)
     build = Build.open(folder)
     parts = _parts(build)
     places = [place for group, part in parts for place in _places(build, group, part, query)]
@@ -176,7 +178,7 @@ def explain(story: dict[str, Any]) -> str:
 
 def _near_line(near: dict[str, Any]) -> str:
     if near["beside"]:
-        return f"near duplicates, cluster {near['cluster']}: {near['similarity']:.2f} of it is in {near['beside']}, which is kept"
+        return f"near duplicates, cluster {near['cluster']}: similarity {near['similarity']:.2f} to {near['beside']}, which is kept"
     return f"near duplicates, cluster {near['cluster']}: the best of those it has an edge to"
 
 

@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 
 from stack_data import build as building
-from stack_data.build import build, refresh
+from stack_data import decide
+from stack_data.build import build, refresh, release_of, report_of
 from stack_data.config_file import load
-from stack_data.errors import ConfigError, SourceError, StaleBuildError
+from stack_data.errors import ConfigError, InputError, SourceError, StaleBuildError
 from stack_data.fetch import Reader
 from stack_data.sources import kinds
 from stack_data.sources.source import SourceContext, Unit, UnitReading
 from stack_data.verify import verify
+from stack_data.why import why
 from tests.corpus import MIT, fairstack
 
 NAMES = ("ant", "bee", "cat")
@@ -223,3 +225,44 @@ def test_the_command_says_what_changed(config: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "refresh: 1 changed, 0 new, 0 gone" in done.stdout
     assert "release: none: releases stay as they are" in done.stdout
+
+
+def test_nothing_is_released_or_told_of_a_refresh_that_was_stopped(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The later steps of the run before are whole, but they speak of other contents: GPL code would go out as MIT."""
+    folder = built(config)
+    commit(
+        config.parent / "mirrors" / "bee", own="# SPDX-License-Identifier: GPL-3.0-only\ndef bee():\n    return 'bee'\n"
+    )
+    for stopped_at in ("run_exact", "run_license", "run_near"):
+        with monkeypatch.context() as patched:
+            patched.setattr(decide, stopped_at, lambda run: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                refresh(folder)
+        for ask in (
+            lambda: release_of(folder, ["release.version=2.0.0"]),
+            lambda: report_of(folder),
+            lambda: why(folder, "own.py"),
+        ):
+            with pytest.raises(InputError, match="is not finished"):
+                ask()
+    refresh(folder)
+    release_of(folder, ["release.version=2.0.0"])
+    stories = why(folder, "own.py")
+    assert {story["reason"] for story in stories} == {None, "license_not_permissive"}
+    assert contents(folder) == as_built_anew(folder, config)
+
+
+def test_a_refused_setting_leaves_the_build_as_it_was_told(config: Path) -> None:
+    folder = built(config)
+    before = (folder / "config.json").read_bytes()
+    commit(config.parent / "mirrors" / "bee", own="def bee():\n    return 'longer than it was before'\n")
+    with pytest.raises(StaleBuildError, match="--anew filter"):
+        refresh(folder, ["filter.max_lines=20"])
+    assert (folder / "config.json").read_bytes() == before
+    with pytest.raises(InputError, match="the exact step is not up to date|the filter step is not up to date"):
+        release_of(folder, ["release.version=2.0.0"])
+    refresh(folder)
+    release_of(folder, ["release.version=2.0.0"])
+    assert contents(folder) == as_built_anew(folder, config)

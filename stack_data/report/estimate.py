@@ -9,6 +9,14 @@ from stack_data.report.attrition import human_bytes, table_of
 SHOWN_STEPS = 4
 
 
+def _told_from(found: Estimate) -> str:
+    most = max((one.factor for one in found.sources), default=1.0)
+    if most <= 1.0:
+        return "everything was read"
+    told = f"told from {human_bytes(found.sample_bytes)} of text, in which fewer duplicates meet than in all of it"
+    return told + ("; so small a sample tells orders of magnitude only (--sample MB)" if most > 50 else "")
+
+
 def estimate_text(found: Estimate) -> str:
     """Return what a build is expected to read, keep and need."""
     lines = ["sources"]
@@ -25,6 +33,6 @@ def estimate_text(found: Estimate) -> str:
         f"disk: {human_bytes(found.disk[0])} when it is done, {human_bytes(found.disk[1])} more while it runs",
         f"memory: {human_bytes(found.memory)}",
         f"dry run: about {found.kept[0]:,} of {found.entries[0]:,} files would be kept, {human_bytes(found.kept[1])}; "
-        f"told from {human_bytes(found.sample_bytes)} of text, in which fewer duplicates meet than in all of it",
+        + _told_from(found),
     ]
     return "\n".join(lines)
