@@ -109,6 +109,9 @@ def build(
     return result
 
 
+_NEXT = "none: releases stay as they are; fairstack data release BUILD --set release.version=... makes the next"
+
+
 def refresh(
     folder: Path, overrides: Sequence[str] = (), config_path: Path | None = None, progress: Progress | None = None
 ) -> tuple[BuildResult, Changes]:
@@ -132,7 +135,13 @@ def refresh(
         run = Run(opened, config, lock, workers_of(config), progress or Silent(), os.environ, home)
         joined, failures = run_steps(run)
         run.progress.close()
-    return BuildResult(folder, joined, failures | changes.failures, None, "none: releases stay as they are"), changes
+    return BuildResult(
+        folder,
+        joined,
+        failures | changes.failures,
+        None,
+        _NEXT,
+    ), changes
 
 
 def run_steps(run: Run, read: Reader | None = None) -> tuple[Fold, dict[str, str]]:

@@ -150,7 +150,7 @@ def _dry_run(config: Any, arguments: argparse.Namespace) -> int:
     return 1 if found.failures else 0
 
 
-def _show(result: Any) -> None:
+def _show(result: Any, again: bool = True) -> None:
     """Print what a build came to."""
     from stack_data.report.attrition import attrition_table, human_bytes
 
@@ -158,7 +158,7 @@ def _show(result: Any) -> None:
     _out("")
     for key, reason in sorted(result.failures.items()):
         _out(f"missing: {key}: {reason}")
-    if result.failures:
+    if result.failures and again:
         without = f"fairstack data release {result.folder}"
         _out(f"{len(result.failures)} could not be read; the same command tries again. To release without: {without}")
     _out(f"release: {result.release or result.unreleased}")
@@ -175,7 +175,7 @@ def _refresh(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _out(json.dumps(result.to_json() | found))
     else:
-        _show(result)
+        _show(result, again=False)
         for name, keys in found.items():
             for key in keys:
                 _out(f"{name}: {key}")

@@ -6,7 +6,7 @@ environment alone.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -15,6 +15,17 @@ class Model(BaseModel):
     """Base of all configuration tables: frozen, no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_for_numbers(cls, values: object) -> object:
+        """Refuse `max_lines = true`, which would count as 1, and `enabled = "yes"`."""
+        for name, field in cls.model_fields.items():
+            value = values.get(name) if isinstance(values, dict) else None
+            wants = field.annotation is bool or bool in get_args(field.annotation)
+            if value is not None and isinstance(value, bool) != wants:
+                raise ValueError(f"{name!r} must {'' if wants else 'not '}be true or false (seen: {value!r:.80})")
+        return values
 
 
 class SourceConfig(Model):

@@ -11,6 +11,7 @@ Not covered: the structured form that keeps outputs.
 
 from __future__ import annotations
 
+import codecs
 import functools
 import json
 import re
@@ -30,7 +31,7 @@ _STRINGS = re.compile(r"""(\"{3}|'{3})|#.*|'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\""
 
 def may_be_notebook(content: bytes) -> bool:
     """Tell quickly whether a content may be a notebook."""
-    return content.lstrip()[:1] == b"{" and b'"nbformat"' in content
+    return content.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"{" and b'"nbformat"' in content
 
 
 def to_script(text: str) -> str | None:
@@ -78,7 +79,8 @@ def _commented(line: str, language: str) -> str:
 def _block(cell: dict[str, Any], language: str) -> str:
     """Return a cell as lines of the script, without empty lines at its ends; empty for one that has no place there."""
     kind = cell["cell_type"]
-    source = cell["input"] if kind == "code" and "input" in cell else cell.get("source", "")
+    source = cell["input"] if kind == "code" and "input" in cell else cell.get("source")
+    source = source or ""
     text = source if isinstance(source, str) else "".join(source)
     if not text.strip():
         return ""

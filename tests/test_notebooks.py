@@ -63,6 +63,10 @@ def test_an_exclamation_mark_is_a_command_in_python_only() -> None:
     assert script(("code", "x <- 1\n!x"), language="R") == "x <- 1\n!x\n"
 
 
+def test_a_cell_without_source_is_passed_over() -> None:
+    assert script(("code", None), ("code", "x = 1")) == "x = 1\n"
+
+
 def test_older_formats_are_read() -> None:
     cells = [
         {"cell_type": "heading", "level": 2, "source": ["Title"]},
@@ -95,6 +99,7 @@ def test_a_content_is_a_notebook_by_its_shape() -> None:
     assert reading_of(b'{"nbformat": 4}') == Reading("utf-8", "", 15)
     assert reading_of(b'["nbformat"]') == Reading("utf-8", "", 12)
     assert text_of(b"\0") is Reason.BINARY
+    assert text_of(b"\xef\xbb\xbf" + content) == "caf\u00e9 = 1\n"
     assert not may_be_notebook(b"")
 
 

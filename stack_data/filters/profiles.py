@@ -7,7 +7,6 @@ Reads tables/filters.toml.
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,7 +17,7 @@ import pyarrow as pa
 
 from stack_data.config import FilterConfig, FilterRules
 from stack_data.errors import ConfigError
-from stack_data.languages import LANGUAGES
+from stack_data.languages import LANGUAGES, nearest_language
 from stack_data.tables import load_table
 
 RULES = tuple(FilterRules.model_fields)
@@ -28,9 +27,7 @@ def check(config: FilterConfig) -> None:
     """Raise ConfigError for a language Linguist does not know."""
     for name in config.languages:
         if name not in LANGUAGES:
-            near = difflib.get_close_matches(name, list(LANGUAGES), n=1, cutoff=0.4)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"filter.languages: {name!r} is no Linguist language{hint}")
+            raise ConfigError(f"filter.languages: {name!r} is no Linguist language{nearest_language(name)}")
 
 
 @functools.cache

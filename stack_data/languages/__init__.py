@@ -24,11 +24,23 @@ __all__ = [
     "language_info",
     "languages",
     "mentions_generated",
+    "nearest_language",
     "rule_version",
 ]
 
 #: Every language by name, in Linguist's order. Read on first use, as the table is.
 LANGUAGES: Mapping[str, Language]
+
+
+def nearest_language(name: str) -> str:
+    """Return "; did you mean 'X'?" for a name that is no language, or nothing."""
+    import difflib
+
+    folded = {one.casefold(): one for one in languages()}
+    near = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.4)
+    started = sorted(one for one in folded if one.startswith(name.casefold()))
+    found = [name.casefold()] if name.casefold() in folded else started[:1] or near
+    return f"; did you mean {folded[found[0]]!r}?" if found else ""
 
 
 def __getattr__(name: str) -> Mapping[str, Language]:

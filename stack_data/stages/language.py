@@ -18,6 +18,7 @@ from stack_data.languages import (
     is_documentation,
     is_generated,
     is_vendored,
+    nearest_language,
     rule_version,
 )
 from stack_data.reasons import Reason
@@ -30,13 +31,9 @@ _REASONS = [Reason.UNKNOWN_LANGUAGE, Reason.LANGUAGE_NOT_SELECTED]
 
 def check(config: LanguageConfig) -> None:
     """Raise ConfigError for a language Linguist does not know."""
-    import difflib
-
     for name in (*config.only, *config.exclude):
         if name not in LANGUAGES:
-            near = difflib.get_close_matches(name, list(LANGUAGES), n=1, cutoff=0.4)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"language: {name!r} is no Linguist language{hint}")
+            raise ConfigError(f"language: {name!r} is no Linguist language{nearest_language(name)}")
 
 
 def decide(ids: pa.Array, paths: pa.Array, texts: pa.Array, config: LanguageConfig) -> pa.Table:

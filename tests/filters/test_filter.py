@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,18 @@ def test_budgets_are_those_of_the_profile_and_the_configuration() -> None:
     assert budgets(FilterConfig())["Java"] == 200_000_000_000
     own = budgets(FilterConfig(languages={"Java": {"max_language_bytes": 7}}, max_language_bytes=9))
     assert (own["Java"], own["HTML"], own[""]) == (7, 100_000_000_000, 9)
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [("max_lines=true", "filter: 'max_lines' must not be true or false"), ("generated=1", "filter: 'generated' must be true or false"),
+     ('generated="no"', "filter: 'generated' must be true or false"), ("languages.json.max_lines=1", "did you mean 'JSON'")],
+)  # fmt: skip
+def test_values_of_the_wrong_kind_and_wrong_names_are_refused(tmp_path: Path, setting: str, told: str) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text('name = "x"\n[[source]]\nname = "s"\nkind = "directory"\npath = "."\n')
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        check(load(path, [f"filter.{setting}"]).filter)
 
 
 def test_one_language_can_be_set_on_the_command_line(tmp_path: Path) -> None:
