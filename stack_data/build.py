@@ -135,13 +135,7 @@ def refresh(
         run = Run(opened, config, lock, workers_of(config), progress or Silent(), os.environ, home)
         joined, failures = run_steps(run)
         run.progress.close()
-    return BuildResult(
-        folder,
-        joined,
-        failures | changes.failures,
-        None,
-        _NEXT,
-    ), changes
+    return BuildResult(folder, joined, failures | changes.failures, None, _NEXT), changes
 
 
 def run_steps(run: Run, read: Reader | None = None) -> tuple[Fold, dict[str, str]]:

@@ -67,8 +67,8 @@ class EarlierParts:
             places = storage.read_parquet(self._build.provenance(part))
             decided = storage.read_parquet(self._build.decisions("fetch", part), ["reason", "detail"])
             owners = places["repository"].to_numpy()
-            for row in ((owners >= first) & (owners < first + count)).nonzero()[0].tolist():
-                place, decision = (table.slice(row, 1).to_pylist()[0] for table in (places, decided))
+            mine = pa.array((owners >= first) & (owners < first + count))
+            for place, decision in zip(places.filter(mine).to_pylist(), decided.filter(mine).to_pylist(), strict=True):
                 yield self._entry(place, decision, first, seen)
 
     def _entry(self, place: dict[str, Any], decision: dict[str, Any], first: int, seen: set[str]) -> Entry:

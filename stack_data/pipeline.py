@@ -1,6 +1,7 @@
 """The build: which steps run, in which order, over which parts; resuming, skipping and refusing.
 
-fetch -> exact -> header -> license -> language -> filter -> signatures -> near -> release. A step whose manifest has the present plan is skipped;
+fetch -> exact -> header -> license -> language -> filter -> signatures -> near -> release.
+A step whose manifest has the present plan is skipped;
 a part whose file carries the present plan is inherited, so a killed step goes on where it stopped; outputs of other
 rules are refused with the flag that makes them anew. Parts run on threads: the work is Arrow, RE2, hashing and
 compression, which release the GIL, and every output depends on its part's inputs alone, never on who made it.
@@ -23,7 +24,7 @@ from stack_data import lock as locks
 from stack_data import manifest, memory, storage
 from stack_data.config import BuildConfig
 from stack_data.fetch import FetchInputs, Reader, fetch_group
-from stack_data.layout import Build
+from stack_data.layout import Build, part_name
 from stack_data.lock import Lock, Resolver
 from stack_data.manifest import PLAN_KEY, Manifest, Output, Plan
 from stack_data.progress import Progress, Silent
@@ -50,8 +51,6 @@ class Run:
 
     def parts(self) -> list[tuple[str, str]]:
         """Return (group, part) of every part, in order."""
-        from stack_data.layout import part_name
-
         return [
             (group.name, part_name(group.name, number))
             for group in self.lock.groups
@@ -60,8 +59,6 @@ class Run:
 
     def part_bytes(self) -> dict[str, int]:
         """Return the bytes of text of every part."""
-        from stack_data.layout import part_name
-
         return {
             part_name(group.name, number): int(size)
             for group in self.lock.groups

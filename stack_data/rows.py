@@ -23,10 +23,14 @@ from stack_data.layout import Build
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """All rows of the build as columns: contents (rows of files/) and places (rows of provenance/).
+    """All rows of the build as columns: C contents (rows of files/) and P places (rows of provenance/), part by part.
 
-    first_place[P] and first_content[P] are the positions at which part p begins; `owner` is, for each content row,
-    the content row that exact deduplication keeps; `content` is, for each place, its content's kept row, or -1.
+    parts, groups              name of each part, and of its source group
+    ids, sizes, text_sizes     string[C], int64[C]: bytes of the original, int64[C]: bytes of the text in UTF-8
+    content_part, content_row  int32[C]: number of the part, row in it; place_part, place_row: int32[P], likewise
+    owner                      int64[C]: the content row that exact deduplication keeps
+    content                    int64[P]: the kept content row of each place, -1 where it was never read
+    places, repositories       P rows with the decisions of every stage; all repositories; repository: int64[P], row of these
     """
 
     parts: list[str]
@@ -53,6 +57,7 @@ _REPOSITORY_COLUMNS = ["host", "owner", "repo", "host_time", "first_seen", "is_f
 
 
 def load(build: Build, parts: Sequence[tuple[str, str]]) -> Rows:
+    """Read the columns of a build whose stages are done. `parts`: (group, part) of every part, in order, at least one."""
     names = [part for _, part in parts]
     groups = list(dict.fromkeys(group for group, _ in parts))
     files = [storage.read_parquet(build.files(part), ["content_id", "num_bytes", "text_bytes"]) for part in names]
@@ -131,16 +136,19 @@ def _group_starts(parts: Sequence[tuple[str, str]]) -> npt.NDArray[np.int64]:
 
 
 def numpy_of(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
+    """Return a column without nulls as an array."""
     if isinstance(column, pa.ChunkedArray):
         return np.asarray(column.to_numpy())
     return np.asarray(column.to_numpy(zero_copy_only=False))
 
 
 def is_null(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    """Return which values of a column are null: bool[N]."""
     return numpy_of(column.is_null()).astype(bool)
 
 
 def entry_bytes(rows: Rows) -> npt.NDArray[np.int64]:
+    """Return the bytes of each place as its source states them, 0 where unknown: int64[P]."""
     return np.asarray(np.maximum(numpy_of(rows.places["num_bytes"]), 0), np.int64)
 
 
@@ -156,6 +164,7 @@ class Verdicts:
 
     @property
     def kept(self) -> npt.NDArray[np.bool_]:
+        """Contents that are kept so far: bool[C]."""
         return self.original & self.has_place & ~self.tainted & ~self.over_budget
 
 
@@ -164,6 +173,7 @@ BUDGET_SEED = 1
 
 
 def verdicts_of(rows: Rows, config: BuildConfig) -> Verdicts:
+    """Join what the stages say of places and contents; nothing is read."""
     usable = rows.content >= 0
     kept_place = usable.copy()
     for stage in PLACE_STAGES:
