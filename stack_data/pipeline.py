@@ -1,9 +1,8 @@
 """The build: which steps run, in which order, over which parts; resuming, skipping and refusing.
 
-fetch -> exact -> header -> license -> language -> filter -> signatures -> near -> release.
-A step whose manifest has the present plan is skipped;
-a part whose file carries the present plan is inherited, so a killed step goes on where it stopped; outputs of other
-rules are refused with the flag that makes them anew. Parts run on threads: the work is Arrow, RE2, hashing and
+fetch -> exact -> header -> license -> language -> filter -> signatures -> near -> release. A step whose manifest has the
+present plan is skipped; a part whose file carries the present plan is inherited, so a killed step goes on where it stopped;
+outputs of other rules are refused with the flag that makes them anew. Parts run on threads: the work is Arrow, RE2, hashing and
 compression, which release the GIL, and every output depends on its part's inputs alone, never on who made it.
 """
 
