@@ -23,7 +23,7 @@ MAY_IMPORT = {
 # Where a heavy or far-reaching library may be imported, as prefixes of paths.
 HOMES = {
     "torch": ("model/",), "transformers": ("model/",), "fastapi": ("optout_service/", "ide_plugin_backend/"),
-    "httpx": ("stack_data/sources/",), "datasets": ("stack_data/sources/huggingface.py", "stack_data/release/"),
+    "httpx": ("stack_data/sources/", "stack_data/registry.py"), "datasets": ("stack_data/sources/huggingface.py", "stack_data/release/"),
     "subprocess": ("stack_data/sources/",), "sqlite3": (), "sqlalchemy": (), "IPython": (),
 }  # fmt: skip
 MAX_LINES = 400
