@@ -7,7 +7,7 @@ folder would give; a single file is judged by itself.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ def _files(paths: Sequence[str]) -> Iterator[tuple[str, Path]]:
 
 def licenses_of_paths(paths: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yield {"path", "license", "permissive", "evidence"} for each file, folders walked."""
-    policy, known = policy_of(LicenseConfig()), curations.load()
+    policy, known = policy_of(LicenseConfig()), curations.load().texts
     for given in paths:
         if Path(given).is_dir():
             yield from _folder(given, policy, known)
@@ -82,7 +82,7 @@ def _unread(path: str, reason: Reason) -> dict[str, Any]:
     return {"path": path, "license": None, "permissive": False, "evidence": [], "reason": reason.value}
 
 
-def _file(given: str, policy: Policy, known: dict[str, curations.Curation]) -> dict[str, Any]:
+def _file(given: str, policy: Policy, known: Mapping[str, curations.Curation]) -> dict[str, Any]:
     text = read_text(Path(given))
     if isinstance(text, Reason):
         return _unread(given, text)
@@ -99,7 +99,7 @@ def _fields(evidence: Evidence) -> dict[str, Any]:
     return {name: getattr(evidence, name) for name in Evidence.__slots__}
 
 
-def _folder(given: str, policy: Policy, known: dict[str, curations.Curation]) -> Iterator[dict[str, Any]]:
+def _folder(given: str, policy: Policy, known: Mapping[str, curations.Curation]) -> Iterator[dict[str, Any]]:
     root = Path(given)
     listing = [one for one in list_tree(given, lambda name: name.endswith(".git/")) if one.reason is None]
     texts = {one.path: read_text(root / one.path) for one in listing}

@@ -182,6 +182,12 @@ def _near_line(near: dict[str, Any]) -> str:
     return f"near duplicates, cluster {near['cluster']}: the best of those it has an edge to"
 
 
+def _in_file(evidence: dict[str, Any]) -> str:
+    """Return which file or pattern a curation is about, where it is about one."""
+    where = evidence.get("path") or ", ".join(evidence.get("files", ()))
+    return f" in {where}" if where else ""
+
+
 def _place_lines(place: dict[str, Any]) -> Iterator[str]:
     fetched = place.get("fetch", {})
     if fetched.get("reason"):
@@ -191,6 +197,9 @@ def _place_lines(place: dict[str, Any]) -> Iterator[str]:
     state = decided.get("reason") or "permissive"
     yield f"license: {decided.get('expression') or 'none'} ({state}{': ' + decided['detail'] if decided.get('detail') else ''})"
     for one in place["evidence"]:
+        if one["method"] == "curation":
+            yield f"  curation {one.get('expression') or '(denied)'}" + _in_file(one) + f": {one['detail']}"
+            continue
         where = one.get("path") or ("the sources" if one["method"] == "declared" else "the file itself")
         yield f"  {one['method']} {one.get('expression') or 'unknown'} in {where}" + (
             f": {one['detail']}" if one.get("detail") else ""

@@ -38,8 +38,7 @@ def evidence_of(path: str, text: str, kind: Kind, curations: Mapping[str, Curati
         return list(_page(path, text))
     curated = curations.get(text_key(text)) if curations else None
     if curated:
-        detail = f"{curated.person}, {curated.date}: {curated.reason[:80]}"
-        return [Evidence(path, 0, len(text), "curation", curated.license, 1.0, detail)]
+        return [curated.evidence(path, len(text))]
     found = list(find_texts(text, path).evidence)
     if kind == "notice":
         return [one for one in found if one.expression]

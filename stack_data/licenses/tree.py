@@ -46,6 +46,16 @@ class Joined:
 NOTHING = Joined(None, (), ())
 
 
+def is_denial(evidence: Evidence) -> bool:
+    """Return whether a person denied what the evidence stands for: a curation without a licence."""
+    return evidence.method == "curation" and evidence.expression is None
+
+
+def is_of_repository(evidence: Evidence) -> bool:
+    """Return whether a person stated a licence for the repository as a whole: a curation of no file."""
+    return evidence.method == "curation" and not evidence.path
+
+
 def join_level(evidence: Sequence[Evidence]) -> Joined:
     """Join the evidence of one folder."""
     texts = [one for one in evidence if one.method in ("text", "notice", "tag", "curation")]
@@ -100,7 +110,8 @@ class Tree:
         own = [one for one in self._levels.get(folder, ()) if not one.files]
         if folder == "":
             if self._declared:
-                own = [self._declared]
+                # A denied text stays denied, whoever declares something else.
+                own = [self._declared, *filter(is_denial, own)]
             return join_level(own) if own else NOTHING
         parent, _, name = folder.rpartition("/")
         level = join_level(own) if own else NOTHING
@@ -110,6 +121,10 @@ class Tree:
             # A foreign folder covers what lies directly in it; each of its children has its own licence or none.
             return level
         return _stack(level, self.joined(parent))
+
+    def replaced(self, joined: Joined) -> tuple[Evidence, ...]:
+        """Return the evidence at the root that a person's word on the repository stands for in `joined`."""
+        return tuple(self._levels.get("", ())) if any(map(is_of_repository, joined.evidence)) else ()
 
     def scoped_for(self, path: str) -> tuple[Evidence, ...]:
         """Return the evidence of sections that name `path` among the files they speak for.
@@ -167,10 +182,23 @@ def verdict_of(
     header  what the content says itself: one that is not permissive drops, a specific permissive one replaces the tree
     stated  what the source states for this very place (data sets), joined with the tree
     """
+    found = _found(tree, header, scoped, stated, policy)
+    denial = next(filter(is_denial, tree.evidence), None)
+    if denial is None:
+        return found
+    kind = "unknown" if found.license_type == "permissive" else found.license_type
+    evidence = tuple(dict.fromkeys((denial, *found.evidence)))
+    return Verdict(found.expression, kind, Reason.LICENSE_DENIED, f"{denial.path}: {denial.detail}", evidence)
+
+
+def _found(
+    tree: Joined, header: Sequence[Evidence], scoped: Sequence[Evidence], stated: str | None, policy: Policy
+) -> Verdict:
+    """Return the verdict of what was found."""
     if header and not all(_is_vague(one) for one in header):
         return _verdict(join_level(header), policy)
     parts = [tree] if tree.evidence else []
-    if stated is not None:
+    if stated is not None and not any(map(is_of_repository, tree.evidence)):
         evidence = Evidence("", 0, 0, "declared", expressions.parse(stated))
         parts.append(join_level([evidence]))
     if scoped:

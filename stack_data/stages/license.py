@@ -20,15 +20,16 @@ import pyarrow.compute as pc
 
 from stack_data.licenses import expressions
 from stack_data.licenses.copyrights import copyright_statements
-from stack_data.licenses.curations import Curation
+from stack_data.licenses.curations import Curation, Curations
 from stack_data.licenses.evidence import Evidence
 from stack_data.licenses.files import folder_of, kind_of
 from stack_data.licenses.policy import RULE_VERSION as POLICY_RULES
 from stack_data.licenses.policy import Policy
 from stack_data.licenses.reading import RULE_VERSION as READING_RULES
 from stack_data.licenses.reading import evidence_of
+from stack_data.licenses.rulings import repository_keys, ruled, rulings_of
 from stack_data.licenses.tree import RULE_VERSION as TREE_RULES
-from stack_data.licenses.tree import Joined, Tree, Verdict, verdict_of
+from stack_data.licenses.tree import Tree, Verdict, verdict_of
 from stack_data.reasons import Reason
 from stack_data.records import LICENSE_DECISIONS
 from stack_data.stages import header
@@ -85,33 +86,36 @@ class GroupVerdicts:
     notices: pa.Table
 
 
-def decide(places: GroupPlaces, policy: Policy, curations: Mapping[str, Curation]) -> GroupVerdicts:
+def decide(places: GroupPlaces, policy: Policy, curations: Curations) -> GroupVerdicts:
     """Return the verdict on every place of a group."""
+    names = repository_keys(places.repositories, curations)
+    rulings, ruling_rows = rulings_of(places.provenance, names, curations, policy)
     folders, folder_rows = _folders(places.provenance)
     evidence_rows = _evidence_rows(places.provenance)
-    evidence, texts = _read_evidence(places, evidence_rows, curations)
-    trees = _trees(places, evidence)
+    evidence, texts = _read_evidence(places, evidence_rows, curations.texts)
+    trees = _trees(places, evidence, [curations.repositories.get(name) for name in names])
     places = replace(places, headers=_without_license_files(places, evidence_rows))
-    keys, inverse = _combinations(places, folder_rows, trees)
+    keys, inverse = _combinations(places, folder_rows, trees, ruling_rows)
     # By repository too: the same finding in another repository stands on another text.
     verdicts: dict[tuple[int, Verdict], int] = {}
     shown: dict[int, tuple[Evidence, ...]] = {}
     of_key = np.empty(len(keys), np.int32)
-    for number, (repository, folder_row, header_json, stated, scoped_paths) in enumerate(keys):
+    for number, (repository, folder_row, header_json, stated, scoped_paths, ruling_row) in enumerate(keys):
         tree = trees[repository]
         joined = tree.joined(folders[folder_row])
         scoped = tree.scoped_for(scoped_paths) if scoped_paths else ()
         verdict = verdict_of(joined, header.from_json(header_json) if header_json else (), scoped, stated, policy)
+        verdict = ruled(verdict, rulings[ruling_row], policy)
         of_key[number] = index = verdicts.setdefault((repository, verdict), len(verdicts))
         if verdict.reason is None:
-            shown[index] = _merge(shown.get(index, ()), joined, scoped)
+            covering = (*joined.evidence, *tree.replaced(joined), *scoped)
+            if any(one.method == "curation" and not one.path for one in verdict.evidence):
+                # Licence files that a person overruled are shipped for their copyright lines, unless they are not allowed.
+                covering = tuple(one for one in covering if not one.expression or policy.is_permissive(one.expression))
+            shown[index] = tuple(dict.fromkeys((*shown.get(index, ()), *covering)))
     repository_of = {index: repository for (repository, _), index in verdicts.items()}
     notices = _notices(shown, repository_of, texts)
     return GroupVerdicts(of_key[inverse], [verdict for _, verdict in verdicts], notices)
-
-
-def _merge(known: tuple[Evidence, ...], joined: Joined, scoped: Sequence[Evidence]) -> tuple[Evidence, ...]:
-    return tuple(dict.fromkeys((*known, *joined.evidence, *scoped)))
 
 
 def _folders(provenance: pa.Table) -> tuple[list[str], npt.NDArray[np.int64]]:
@@ -198,7 +202,10 @@ def _home(path: str, roots: set[str]) -> str:
     return home
 
 
-def _trees(places: GroupPlaces, evidence: Mapping[int, list[tuple[str, Evidence]]]) -> list[Tree]:
+def _trees(
+    places: GroupPlaces, evidence: Mapping[int, list[tuple[str, Evidence]]], curated: Sequence[Curation | None]
+) -> list[Tree]:
+    """Return the tree of each repository. curated: what a person decided about each, or [] for none of them."""
     trees = []
     repositories = places.repositories.select(["declared_license", "declared_by"]).to_pylist()
     for number, repository in enumerate(repositories):
@@ -214,24 +221,32 @@ def _trees(places: GroupPlaces, evidence: Mapping[int, list[tuple[str, Evidence]
                 # A registry's word is one more statement at the root; the configuration's is the user's own.
                 levels[""].append(declared)
                 declared = None
+        decided = curated[number] if curated else None
+        if decided is not None and decided.effect == "license":
+            declared = decided.evidence()
         trees.append(Tree(levels, declared))
     return trees
 
 
 def _combinations(
-    places: GroupPlaces, folder_rows: npt.NDArray[np.int64], trees: Sequence[Tree]
-) -> tuple[list[tuple[int, int, str | None, str | None, str | None]], npt.NDArray[np.int64]]:
-    """Return the distinct (repository, folder row, header, statement, path for sections) and each place's row in them."""
+    places: GroupPlaces, folder_rows: npt.NDArray[np.int64], trees: Sequence[Tree], rulings: npt.NDArray[np.int64]
+) -> tuple[list[tuple[int, int, str | None, str | None, str | None, int]], npt.NDArray[np.int64]]:
+    """Return the distinct (repository, folder row, header, statement, path for sections, ruling) and each place's row."""
     provenance = places.provenance
     repositories = provenance["repository"].to_numpy().astype(np.int64)
     headers, header_codes = _codes(places.headers)
     statements, statement_codes = _codes(provenance["license"])
     scoped_paths, scoped_codes = _scoped(provenance, repositories, trees)
-    stacked = np.stack([repositories, folder_rows, header_codes, statement_codes, scoped_codes], axis=1)
+    columns = [repositories, folder_rows, header_codes, statement_codes, scoped_codes]
+    # Nearly every group is without rulings, and rows sort faster without a column of zeros.
+    stacked = np.stack([*columns, rulings] if rulings.any() else columns, axis=1)
     if not len(stacked):
         return [], np.empty(0, np.int64)
     distinct, inverse = np.unique(stacked, axis=0, return_inverse=True)
-    keys = [(int(r), int(f), headers[h], statements[s], scoped_paths[p]) for r, f, h, s, p in distinct]
+    keys = [
+        (int(r), int(f), headers[h], statements[s], scoped_paths[p], int(ruling[0]) if len(ruling) else 0)
+        for r, f, h, s, p, *ruling in distinct
+    ]
     return keys, inverse.ravel().astype(np.int64)
 
 
