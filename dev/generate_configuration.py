@@ -62,6 +62,7 @@ TABLES: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("[language]", config.LanguageConfig, ""),
     ("[filter]", config.FilterConfig, FILTER_NOTE),
     ("[near]", config.NearConfig, ""),
+    ("[optout]", config.OptOutConfig, ""),
     ("[release]", config.ReleaseConfig, ""),
     ("[run]", config.RunConfig, ""),
 )

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from stack_data import lock as locks
-from stack_data import memory, storage
+from stack_data import memory, registry, storage
 from stack_data.config import BuildConfig
 from stack_data.config_file import load, load_resolved
 from stack_data.decide import decide_all, loading_tables, own_curations
+from stack_data.decide_optout import never_fetched, run_optout
 from stack_data.errors import ConfigError, InputError, StaleBuildError
 from stack_data.fetch import Reader
 from stack_data.filters import profiles
@@ -24,7 +25,9 @@ from stack_data.layout import Build
 from stack_data.licenses import expressions
 from stack_data.licenses.policy import policy_of
 from stack_data.lock import Changes
+from stack_data.manifest import Manifest
 from stack_data.manifest import read as read_manifest
+from stack_data.optout import SuppressionList
 from stack_data.pipeline import (
     STEPS,
     Run,
@@ -132,7 +135,8 @@ def refresh(
         storage.remove_temporaries(folder)
         today = _today()
         lock, changes = locks.refresh(opened, config, _resolver(config, home, folder, today), today, home)
-        run = Run(opened, config, lock, workers_of(config), progress or Silent(), os.environ, home)
+        lists = accepted_lists(opened, config, home)
+        run = Run(opened, config, lock, workers_of(config), progress or Silent(), os.environ, home, lists)
         joined, failures = run_steps(run)
         run.progress.close()
     return BuildResult(folder, joined, failures | changes.failures, None, _NEXT), changes
@@ -142,7 +146,7 @@ def run_steps(run: Run, read: Reader | None = None) -> tuple[Fold, dict[str, str
     """Run every step before the release; return the verdicts and what is missing. `read` reads units in place of kinds.read."""
     _check_author_key(run)
     with loading_tables(run):
-        failures = fetch(run, read or kinds.read)
+        failures = fetch(run, read or kinds.read, never_fetched(run.lock.groups, run.lists))
     decide_all(run)
     # Only now does the build as a whole follow this configuration.
     storage.write_json(run.build.config, run.config.resolved())
@@ -179,6 +183,13 @@ def _released(run: Run, joined: Fold, failures: dict[str, str]) -> BuildResult:
         return BuildResult(folder, joined, failures, None, f"none: {error}", refused=True)
 
 
+def accepted_lists(
+    build: Build, config: BuildConfig, config_folder: Path, further: Sequence[str] = ()
+) -> list[SuppressionList]:
+    """Return the suppression lists in force: those the configuration names, those used before, and `further` ones."""
+    return registry.accept(build.suppressions, (*config.optout.lists, *further), config.optout.keys, config_folder)
+
+
 def _today() -> str:
     return datetime.datetime.now(datetime.UTC).date().isoformat()
 
@@ -194,19 +205,23 @@ def _start(config: BuildConfig, config_folder: Path, folder: Path, anew: str | N
     check_config(config, config_folder)
     return start(
         config, config_folder, folder, resolver=_resolver(config, config_folder, folder, today), secrets=os.environ,
-        today=today, anew=anew, progress=progress,
+        today=today, anew=anew, progress=progress, lists=accepted_lists(Build(folder), config, config_folder),
     )  # fmt: skip
 
 
-def _reopen(folder: Path, overrides: Sequence[str] = (), progress: Progress | None = None) -> Run:
-    """Open a finished build with the configuration it was made with; InputError when it is not finished."""
+def _reopen(folder: Path, overrides: Sequence[str] = (), progress: Progress | None = None, but: str = "") -> Run:
+    """Open a finished build with the configuration it was made with; InputError when it is not finished.
+
+    but: a step that need not be up to date.
+    """
     opened = Build.open(folder)
     if not opened.config.exists():
         raise _unfinished(folder, "fetch")
     config = load_resolved(opened.config, overrides)
-    run = Run(opened, config, locks.read(opened), workers_of(config), progress or Silent(), {}, folder)
+    lists = registry.accept(opened.suppressions, (), {}, folder)
+    run = Run(opened, config, locks.read(opened), workers_of(config), progress or Silent(), os.environ, folder, lists)
     step = unfinished(run)
-    if step:
+    if step and step != but:
         raise _unfinished(folder, step)
     return run
 
@@ -223,8 +238,14 @@ def check_finished(folder: Path) -> None:
     _reopen(folder)
 
 
-def release_of(folder: Path, overrides: Sequence[str], progress: Progress | None = None) -> tuple[Path, int]:
-    """Make a release of a finished build; return its folder and number of files."""
+def release_of(
+    folder: Path, overrides: Sequence[str] = (), progress: Progress | None = None, *,
+    suppressions: Sequence[str] = (), full: bool = False,
+) -> Manifest:  # fmt: skip
+    """Make a release of a finished build with the newest suppression lists; return its manifest.
+
+    suppressions: further lists, paths or URLs; full: write every byte anew, whatever the parent has.
+    """
     other = [one for one in overrides if not one.startswith("release.")]
     if other:
         raise ConfigError(
@@ -232,11 +253,16 @@ def release_of(folder: Path, overrides: Sequence[str], progress: Progress | None
             "otherwise, change the configuration and run: fairstack data build CONFIG"
         )
     with storage.locked(Build.open(folder).folder):
-        run = _reopen(folder, overrides, progress)
-        joined = fold(run.build, run.config, run.parts())
-        made = release(run, joined)
+        opened = Build.open(folder)
+        if opened.config.exists():
+            config = load_resolved(opened.config, overrides)
+            own = [str(Path(one).absolute()) if "://" not in one else one for one in suppressions]
+            accepted_lists(opened, config, locks.config_folder(opened), own)
+        run = _reopen(folder, overrides, progress, but="optout")
+        run_optout(run)
+        made = release(run, full=full)
         run.progress.close()
-    return made, int(read_manifest(made / "manifest.json").counts["files"])
+    return read_manifest(made / "manifest.json")
 
 
 def report_of(folder: Path) -> tuple[str, Path, Fold]:

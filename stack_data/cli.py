@@ -73,7 +73,17 @@ def _parser() -> argparse.ArgumentParser:
 
     release = _verb(verbs, "release", _release, "make a release of a finished build")
     release.add_argument("build", type=Path, metavar="BUILD")
-    release.add_argument("--set", action="append", default=[], metavar="a.b=value", help="e.g. release.version=2.0.0")
+    release.add_argument("--version", metavar="X.Y.Z", help="version of the release (release.version)")
+    release.add_argument("--parent", metavar="X.Y.Z", help="the release it follows; default: the newest below it")
+    release.add_argument(
+        "--suppressions",
+        action="append",
+        default=[],
+        metavar="LIST",
+        help="a suppression list, path or URL; it stays in force",
+    )
+    release.add_argument("--full", action="store_true", help="write every byte anew instead of taking shards over")
+    release.add_argument("--set", action="append", default=[], metavar="a.b=value", help="e.g. release.title=...")
 
     report = _verb(verbs, "report", _report, "print the attrition table and write report.html")
     report.add_argument("build", type=Path, metavar="BUILD")
@@ -194,12 +204,20 @@ def _progress(arguments: argparse.Namespace) -> Any:
 def _release(arguments: argparse.Namespace) -> int:
     from stack_data.build import release_of
 
-    folder, files = release_of(arguments.build, arguments.set, _progress(arguments))
-    _out(
-        json.dumps({"release": str(folder), "files": files})
-        if arguments.json
-        else f"release: {files:,} files in {folder}"
+    named = [("version", arguments.version), ("parent", arguments.parent)]
+    overrides = arguments.set + [f'release.{name}="{value}"' for name, value in named if value]
+    made = release_of(
+        arguments.build, overrides, _progress(arguments), suppressions=arguments.suppressions, full=arguments.full
     )
+    version = made.plan["config"]["version"]
+    folder, files, changes = arguments.build / "releases" / version, made.counts["files"], made.counts["changes"]
+    if arguments.json:
+        _out(json.dumps({"release": str(folder), "files": files, "lists": made.plan["lists"], "changes": changes}))
+        return 0
+    for change in ("added", "removed") if changes else ():
+        for reason, count in changes[change].items():
+            _out(f"{change}: {count['files']:,} files, {reason}")
+    _out(f"release: {files:,} files in {folder}" + (f", following {changes['parent']}" if changes else ""))
     return 0
 
 

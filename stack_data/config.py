@@ -158,11 +158,24 @@ class NearConfig(Model):
         return self
 
 
+class OptOutConfig(Model):
+    """Whose opt-outs are honoured."""
+
+    lists: tuple[str, ...] = ()
+    """Suppression lists: paths or https URLs, one of each issuer. One that cannot be had stops the run."""
+    keys: dict[str, tuple[str, ...]] = {}
+    """Trusted public keys (base64) by issuer, `[optout.keys]`. Lists of the issuer `local` need none."""
+    author_share: float = Field(0.5, gt=0, le=1)
+    """Share of a file's commits from which it is an author's, for opt-outs by e-mail address."""
+
+
 class ReleaseConfig(Model):
     """How kept files are released."""
 
     version: str = Field("1.0.0", pattern=r"^\d+\.\d+\.\d+$")
     """MAJOR.MINOR.PATCH; a version is made once and never changes."""
+    parent: str = Field("", pattern=r"^(\d+\.\d+\.\d+)?$")
+    """The release it follows; default: the newest of the build below this version."""
     title: str = "A strictly permissive code corpus"
     """Title of the card."""
     audience: str = "public"
@@ -208,6 +221,7 @@ class BuildConfig(Model):
     language: LanguageConfig = LanguageConfig()
     filter: FilterConfig = FilterConfig()
     near: NearConfig = NearConfig()
+    optout: OptOutConfig = OptOutConfig()
     release: ReleaseConfig = ReleaseConfig()
     run: RunConfig = RunConfig()
 

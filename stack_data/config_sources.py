@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Model(BaseModel):
@@ -66,10 +66,17 @@ class GitRepositoryConfig(Model):
     """When the host says it was made (UTC, 2020-01-31T12:00:00Z)."""
     aliases: tuple[str, ...] = ()
     """Other names it had or has, host/owner/repo."""
+    topics: tuple[str, ...] = ()
+    """Topics at the host; a table of text separates them by spaces or commas. Some reserve the repository (docs/signals.md)."""
     license: str | None = None
     """What the host states as its licence: one more statement at its root."""
     audience: str | None = None
     """Who may see it; default: the source's."""
+
+    @field_validator("topics", mode="before")
+    @classmethod
+    def _words(cls, value: object) -> object:
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
 class GitConfig(SourceConfig):

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from stack_data import storage
 from stack_data.config import BuildConfig, FilterConfig, LanguageConfig
 from stack_data.contents import take_contents
 from stack_data.decide_near import load_kernels, run_near
+from stack_data.decide_optout import run_optout
 from stack_data.layout import part_name
 from stack_data.licenses import curations as curation_files
 from stack_data.licenses.policy import Policy, policy_of
@@ -75,6 +77,7 @@ def decide_all(run: Run) -> None:
     run_part_stage(run, language_stage(run))
     run_part_stage(run, filter_stage(run))
     run_near(run)
+    run_optout(run)
 
 
 def run_exact(run: Run) -> None:
@@ -224,9 +227,10 @@ def run_license(run: Run) -> None:
     build, config = run.build, run.config.license
     curations = own_curations(run.config, run.config_folder)
     hashes = known_hashes(run)
-    settings = config.model_dump(mode="json", exclude={"curations"}) | {
-        "curations": {key: curation.license for key, curation in sorted(curations.items())}
-    }
+    settings = config.model_dump(mode="json", exclude={"curations"})
+    # What people corrected is an input like any file: another correction decides anew and needs no flag.
+    snapshot, written = build.stage_manifest("license").with_name("curations.json"), curations.to_json()
+    corrected = {build.relative(snapshot): hashlib.sha256(written.encode()).hexdigest()}
     rules = {
         "license": license.RULE_VERSION,
         "header": header.RULE_VERSION,
@@ -238,15 +242,16 @@ def run_license(run: Run) -> None:
         for number in range(run.num_parts(group)):
             part = part_name(group, number)
             paths += [build.files(part), build.provenance(part), build.decisions("header", part)]
-        return {name: hashes[name] for name in map(build.relative, paths)}
+        return {name: hashes[name] for name in map(build.relative, paths)} | corrected
 
     groups = [group.name for group in run.lock.groups]
-    merged: dict[str, str] = {}
+    merged = dict(corrected)
     for group in groups:
         merged |= inputs(group)
     plan = Plan(kind="decisions/license", inputs=merged, config=settings, rules=rules)
     if is_done(run, "license", plan):
         return
+    storage.write_text(snapshot, written)
     policy = policy_of(config)
     sizes = run.part_bytes()
     run.progress.begin("license", len(groups), sum(sizes.values()))
@@ -272,7 +277,7 @@ def run_license(run: Run) -> None:
 
 def _decide_group(
     run: Run, group: str, names: Sequence[str], policy: Policy,
-    curations: Mapping[str, curation_files.Curation], digest: str,
+    curations: curation_files.Curations, digest: str,
 ) -> None:  # fmt: skip
     build = run.build
     columns = ["content_id", "file_part", "file_row", "repository", "path", "license"]
@@ -319,6 +324,7 @@ def _read_texts(run: Run, group: str, cells: Sequence[tuple[int, int]]) -> list[
     return [found[cell] for cell in cells]
 
 
-def own_curations(config: BuildConfig, config_folder: Path) -> dict[str, curation_files.Curation]:
+def own_curations(config: BuildConfig, config_folder: Path) -> curation_files.Curations:
+    """Return the curations in force: the shipped ones and those the configuration names."""
     own = config.license.curations
     return curation_files.load(config_folder / own if own else None)

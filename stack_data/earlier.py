@@ -8,11 +8,9 @@ the first new one replaces any of them, and stay there until the group is comple
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -42,7 +40,7 @@ class EarlierParts:
         if made is not None:
             shutil.rmtree(aside.folder, ignore_errors=True)
             for name in made.outputs:
-                _link(build.folder / name, aside.folder / name)
+                storage.link(build.folder / name, aside.folder / name)
             made.write(aside.group_manifest(group.name))
         made = manifest.read_if_present(aside.group_manifest(group.name))
         current = plan.to_json()
@@ -92,15 +90,3 @@ def _repository(row: dict[str, Any]) -> Repository:
     known = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items() if key in names}
     values: dict[str, Any] = known
     return Repository(**values)
-
-
-def _link(source: Path, target: Path) -> None:
-    """Give a file a second name; a copy where the file system has no hard links."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(source, target)
-        except OSError:
-            shutil.copyfile(source, target)
-    except OSError as error:
-        raise storage.refused(target, error) from error

@@ -45,6 +45,8 @@ from stack_data.text import RULE_VERSION as TEXT_RULES
 from stack_data.text import Reading, reading_of
 
 RULE_VERSION = 2
+NEVER = "opted out"
+"""Stands in a plan in place of what pins a unit that is not downloaded."""
 log = logging.getLogger(__name__)
 
 Reader = Callable[[str, Unit, SourceContext], UnitReading]
@@ -53,7 +55,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class FetchInputs:
-    """What a fetch needs besides the group: where it writes, what it may use, how units are read."""
+    """What a fetch needs besides the group: where it writes, what it may use, how units are read.
+
+    never: keys of units that have opted out and must not be downloaded; one that was read before is kept as it was read.
+    """
 
     build: Build
     config: BuildConfig
@@ -62,6 +67,7 @@ class FetchInputs:
     secrets: Mapping[str, str]
     read: Reader
     progress: Progress
+    never: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -93,8 +99,8 @@ def fetch_group(group: Group, inputs: FetchInputs) -> dict[str, str]:
     Raises StaleBuildError when the group was fetched with another configuration.
     """
     build = inputs.build
-    plan = _plan(group, inputs)
     manifest = read_if_present(build.group_manifest(group.name))
+    plan = _plan(group, inputs, manifest)
     if manifest:
         refuse_other_rules(build.group_manifest(group.name), manifest.plan, plan, "fetch")
         if manifest.plan == plan.to_json() and not manifest.counts["failures"]:
@@ -118,12 +124,19 @@ def fetch_group(group: Group, inputs: FetchInputs) -> dict[str, str]:
     return failures
 
 
-def _plan(group: Group, inputs: FetchInputs) -> Plan:
+def _plan(group: Group, inputs: FetchInputs, made: Manifest | None) -> Plan:
     config = inputs.config
+    digests = {unit.key: _digest(unit) for unit in group.units}
+    # What was read before has been downloaded: leaving it out is for the opt-out step, erasing it for a purge.
+    read = {
+        key
+        for key in (made.counts["units"] if made else ())
+        if made and made.plan["inputs"].get(key) == digests.get(key)
+    }
     source = next(source for source in config.sources if source.name == group.source)
     return Plan(
         kind=f"files/{group.name}",
-        inputs={unit.key: _digest(unit) for unit in group.units},
+        inputs=digests | dict.fromkeys((digests.keys() & inputs.never) - read, NEVER),
         config={
             "fetch": config.fetch.model_dump(mode="json", exclude={"units_per_group"}),
             # Retries and time do not change what is read.
@@ -193,7 +206,7 @@ class _GroupWriter:
 
     def _entries(self, unit: Unit) -> Iterator[tuple[int, Entry]]:
         """Yield a unit's entries, each with the row of the unit's first repository."""
-        if unit.key in self.failures:
+        if unit.key in self.failures or self.plan.inputs[unit.key] == NEVER:
             return
         if "gone" in unit.locked:
             return

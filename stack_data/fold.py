@@ -3,6 +3,9 @@
 Reads the decision folders; writes nothing. A content is kept when no content-level decision drops it, at least one
 of its places is kept, and none carries positive evidence of a licence that is not permissive (license.places =
 "all"). Missing evidence elsewhere does not taint. What is displayed comes from the best-ranked kept place.
+
+Opt-outs take places away after all that: the evidence of a place that left still counts, and clusters of near duplicates and
+draws of languages stay what they were. For an audience only its places exist, apart from licence evidence, which counts from everywhere.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import pyarrow.compute as pc
 
 from stack_data import storage
 from stack_data.config import BuildConfig
+from stack_data.departures import Departures, Share, departures, has_place, leaving, left_reasons, of_content
 from stack_data.layout import Build
 from stack_data.near.clusters import walk
 from stack_data.reasons import BY_VALUE, Reason
@@ -117,32 +121,48 @@ class Fold:
     num_entries: int
     num_entry_bytes: int
     near: pa.Table
+    departures: Departures
 
 
-def fold(build: Build, config: BuildConfig, parts: Sequence[tuple[str, str]]) -> Fold:
-    """Join all decisions of a build. `parts`: (group, part) of every part, in order."""
+def fold(build: Build, config: BuildConfig, parts: Sequence[tuple[str, str]], audience: str | None = None) -> Fold:
+    """Join all decisions of a build. parts: (group, part) of every part, in order; audience: only its places, default all."""
     rows = load(build, parts) if parts else None
     if rows is None or rows.places.num_rows == 0:
-        return Fold(KEPT.empty_table(), PLACES.empty_table(), DROPPED.empty_table(), (), 0, 0, NEAR.empty_table())
+        empty = Departures((), *[Share(0, 0)] * 4)
+        return Fold(
+            KEPT.empty_table(), PLACES.empty_table(), DROPPED.empty_table(), (), 0, 0, NEAR.empty_table(), empty
+        )
     verdict = verdicts_of(rows, config)
-    near = _near(build, rows, verdict.kept)
-    kept = verdict.kept & (near.beside < 0)
-    usable, shown = rows.content >= 0, verdict.kept_place.copy()
-    shown[usable] &= kept[rows.content[usable]]
+    seen = _seen(rows, audience)
+    before = verdict.kept_place & seen & of_content(rows, verdict.kept)
+    left = leaving(build, parts)
+    kept_place = before & (left < 0)
+    would, remains = has_place(rows, before), has_place(rows, kept_place)
+    near = _near(build, rows, remains)
+    kept = remains & (near.beside < 0)
+    shown = kept_place & of_content(rows, kept)
     order, rank = ranked(rows, shown)
     kept_rows = np.flatnonzero(kept)
     reasons = (
-        (Reason.LICENSE_ELSEWHERE, verdict.tainted & verdict.has_place),
+        (Reason.LICENSE_ELSEWHERE, verdict.tainted & has_place(rows, verdict.kept_place & seen)),
         (Reason.LANGUAGE_OVER_BUDGET, verdict.over_budget),
         (Reason.NEAR_DUPLICATE, near.beside >= 0),
+        *left_reasons(rows, left, before, would & ~remains),
     )
-    dropped = _dropped(rows, verdict.original & ~kept, reasons)
+    dropped = _dropped(rows, verdict.original & ~kept & has_place(rows, seen & (rows.content >= 0)), seen, reasons)
     places = _places_table(rows, order, rank, kept_rows)
     kept_table = _kept_table(rows, kept_rows, order, rank, places, near.cluster)
     return Fold(
-        kept_table, places, dropped, _attrition(rows, dropped), len(rows.content), int(entry_bytes(rows).sum()),
-        _near_table(rows, near, kept, verdict.kept_place),
+        kept_table, places, dropped, _attrition(rows, dropped, seen), int(seen.sum()), int(entry_bytes(rows)[seen].sum()),
+        _near_table(rows, near, kept, kept_place), departures(rows, left, before),
     )  # fmt: skip
+
+
+def _seen(rows: Rows, audience: str | None) -> npt.NDArray[np.bool_]:
+    """Return which places an audience sees: bool[P]."""
+    if audience is None:
+        return np.ones(len(rows.content), bool)
+    return numpy_of(pc.equal(rows.repositories["audience"], audience)).astype(bool)[rows.repository]
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,11 +274,12 @@ def _kept_table(
 
 
 def _dropped(
-    rows: Rows, gone: npt.NDArray[np.bool_], reasons_of: Sequence[tuple[Reason, npt.NDArray[np.bool_]]]
-) -> pa.Table:
+    rows: Rows, gone: npt.NDArray[np.bool_], seen: npt.NDArray[np.bool_],
+    reasons_of: Sequence[tuple[Reason, npt.NDArray[np.bool_]]],
+) -> pa.Table:  # fmt: skip
     """Return the contents that are out, each with the reason of its first place, or one that is given for contents."""
     first = np.full(len(rows.owner), -1, np.int64)
-    usable = np.flatnonzero(rows.content >= 0)[::-1]
+    usable = np.flatnonzero((rows.content >= 0) & seen)[::-1]
     first[rows.content[usable]] = usable
     chosen = np.flatnonzero(gone)
     places = first[chosen]
@@ -281,16 +302,16 @@ def _dropped(
     ).cast(DROPPED)  # fmt: skip
 
 
-def _attrition(rows: Rows, dropped: pa.Table) -> tuple[Attrition, ...]:
+def _attrition(rows: Rows, dropped: pa.Table, seen: npt.NDArray[np.bool_]) -> tuple[Attrition, ...]:
     """Return what each reason removed, in the order of the stages."""
     sizes = entry_bytes(rows)
     found = []
     fetched = rows.places["fetch_reason"]
     for reason in (one for one in Reason if one.stage == "fetch"):
-        hit = numpy_of(pc.equal(fetched, reason.value).fill_null(False)).astype(bool)
+        hit = numpy_of(pc.equal(fetched, reason.value).fill_null(False)).astype(bool) & seen
         if hit.any():
             found.append(Attrition("fetch", reason.value, int(hit.sum()), int(sizes[hit].sum())))
-    usable = np.flatnonzero(rows.content >= 0)
+    usable = np.flatnonzero((rows.content >= 0) & seen)
     repeated = np.ones(len(usable), bool)
     repeated[np.unique(rows.content[usable], return_index=True)[1]] = False
     if repeated.any():

@@ -31,7 +31,12 @@ def content_hash(ids: pa.Array | pa.ChunkedArray, seed: int) -> npt.NDArray[np.u
     raw = id_bytes(ids)
     words = np.frombuffer(raw.tobytes(), np.uint8).reshape(-1, 20)[:, :8].copy().view("<u8").ravel().astype(np.uint64)
     with np.errstate(over="ignore"):
-        mixed = words + np.uint64((0x9E3779B97F4A7C15 * (seed + 1)) & _MASK)
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(mixed ^ (mixed >> np.uint64(31)), np.uint64)
+        return mixed(words + np.uint64((0x9E3779B97F4A7C15 * (seed + 1)) & _MASK))
+
+
+def mixed(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return words with every bit depending on every bit (splitmix64's finisher): uint64[N]."""
+    with np.errstate(over="ignore"):
+        words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(words ^ (words >> np.uint64(31)), np.uint64)

@@ -86,6 +86,35 @@ class Build:
         """The contents that have such a pair, with cluster and rank."""
         return self.clusters / "members.parquet"
 
+    @property
+    def suppressions(self) -> Path:
+        """The suppression lists this build has accepted, one file an issuer."""
+        return self.folder / "suppressions"
+
+    @property
+    def recheck(self) -> Path:
+        """What the sources' hosts said when they were last asked again."""
+        return self.folder / "recheck.json"
+
+    @property
+    def purges(self) -> Path:
+        """What was erased: one file a purge."""
+        return self.folder / "purges"
+
+    def released(self, version: str) -> Path:
+        """What a release was made of, row by row: the next one makes only what differs."""
+        return self.folder / "released" / f"{version}.parquet"
+
+    def removals(self, version: str) -> Path:
+        """The signed lists of what later left a release."""
+        return self.folder / "removals" / version
+
+    @property
+    def releases(self) -> list[Path]:
+        """The folders of the finished releases, oldest version first."""
+        found = [path.parent for path in (self.folder / "releases").glob("*/manifest.json")]
+        return sorted(found, key=lambda folder: version_key(folder.name))
+
     def release(self, version: str) -> Path:
         """The folder of a release."""
         return self.folder / "releases" / version
@@ -98,3 +127,8 @@ class Build:
 def part_name(group: str, number: int) -> str:
     """Return the name of a part: parts are numbered inside their source group."""
     return f"{group}-{number:05d}"
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """Return what versions are ordered by."""
+    return tuple(int(step) if step.isdigit() else 0 for step in version.split("."))

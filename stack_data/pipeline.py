@@ -1,6 +1,6 @@
 """The build: which steps run, in which order, over which parts; resuming, skipping and refusing.
 
-fetch -> exact -> header -> license -> language -> filter -> signatures -> near -> release. A step whose manifest has the
+fetch -> exact -> header -> license -> language -> filter -> signatures -> near -> optout -> release. A step whose manifest has the
 present plan is skipped; a part whose file carries the present plan is inherited, so a killed step goes on where it stopped;
 outputs of other rules are refused with the flag that makes them anew. Parts run on threads: the work is Arrow, RE2, hashing and
 compression, which release the GIL, and every output depends on its part's inputs alone, never on who made it.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,19 +26,21 @@ from stack_data.fetch import FetchInputs, Reader, fetch_group
 from stack_data.layout import Build, part_name
 from stack_data.lock import Lock, Resolver
 from stack_data.manifest import PLAN_KEY, Manifest, Output, Plan
+from stack_data.optout.lists import SuppressionList
 from stack_data.progress import Progress, Silent
+from stack_data.registry import epochs
 
 log = logging.getLogger(__name__)
 
-STEPS = ("fetch", "exact", "header", "license", "language", "filter", "signatures", "near", "release")
+STEPS = ("fetch", "exact", "header", "license", "language", "filter", "signatures", "near", "optout", "release")
 
-DECIDING = ("exact", "header", "license", "language", "filter", "near")
+DECIDING = ("exact", "header", "license", "language", "filter", "near", "optout")
 """The steps whose manifests say what a release is made of; signatures are only there when near duplicates are sought."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of a build: what the steps share. `order`: source groups in order with their number of parts."""
+    """One run of a build: what the steps share. lists: the suppression lists in force."""
 
     build: Build
     config: BuildConfig
@@ -47,6 +49,7 @@ class Run:
     progress: Progress
     secrets: Mapping[str, str]
     config_folder: Path
+    lists: Sequence[SuppressionList] = ()
 
     def parts(self) -> list[tuple[str, str]]:
         """Return (group, part) of every part, in order."""
@@ -81,7 +84,7 @@ class Run:
 
 def start(
     config: BuildConfig, config_folder: Path, folder: Path, *, resolver: Resolver, secrets: Mapping[str, str],
-    today: str, anew: str | None = None, progress: Progress | None = None,
+    today: str, anew: str | None = None, progress: Progress | None = None, lists: Sequence[SuppressionList] = (),
 ) -> Run:  # fmt: skip
     """Resolve the sources of a build and return the run; nothing is read yet."""
     build = Build(folder)
@@ -90,7 +93,7 @@ def start(
     if folder.exists():
         storage.remove_temporaries(folder)
     lock = locks.resolve(build, config, resolver, today, config_folder)
-    return Run(build, config, lock, workers_of(config), progress or Silent(), secrets, config_folder)
+    return Run(build, config, lock, workers_of(config), progress or Silent(), secrets, config_folder, lists)
 
 
 def workers_of(config: BuildConfig) -> int:
@@ -109,10 +112,12 @@ def remove_from(build: Build, step: str) -> None:
             shutil.rmtree(build.stage_manifest(name).parent, ignore_errors=True)
 
 
-def fetch(run: Run, read: Reader) -> dict[str, str]:
-    """Run the fetch step; return the failures by unit, those of the lock included."""
+def fetch(run: Run, read: Reader, never: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Run the fetch step; return the failures by unit, those of the lock included. never: units that have opted out."""
     run.progress.begin("fetch", None, listed_bytes(run.lock))
-    inputs = FetchInputs(run.build, run.config, run.lock, run.config_folder, run.secrets, read, run.progress.advance)
+    inputs = FetchInputs(
+        run.build, run.config, run.lock, run.config_folder, run.secrets, read, run.progress.advance, never
+    )
     results = run.each(lambda group: fetch_group(group, inputs), run.lock.groups)
     shutil.rmtree(run.build.cache, ignore_errors=True)
     failures = dict(run.lock.failures)
@@ -237,7 +242,16 @@ def unfinished(run: Run) -> str | None:
             return step
         if step in ("exact", "header") and not places <= inputs.keys():
             return step
+        if step == "optout" and (
+            dict(made.plan["lists"]) != epochs(run.lists) or _is_new(run.build, run.build.recheck, inputs)
+        ):
+            return step
     return None
+
+
+def _is_new(build: Build, path: Path, inputs: Mapping[str, str]) -> bool:
+    """Return whether a file that a step takes where it is there was not there when the step was done."""
+    return path.exists() and build.relative(path) not in inputs
 
 
 def known_hashes(run: Run) -> dict[str, str]:

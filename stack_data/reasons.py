@@ -86,6 +86,16 @@ class Reason(Enum):
         "license",
         "Permissive and other evidence both cover this place and nothing reconciles them.",
     )
+    LICENSE_DENIED = (
+        "license_denied",
+        "license",
+        "A person put it out, whatever was found: a curation denies its content, path, repository or licence text.",
+    )
+    LICENSE_CONTESTED = (
+        "license_contested",
+        "license",
+        "Somebody proved that the content is theirs under another licence; every place of it is out.",
+    )
     LICENSE_ELSEWHERE = (
         "license_elsewhere",
         "license",
@@ -142,5 +152,16 @@ class Reason(Enum):
         "Most of its shingles (near.threshold of both together) are those of a better-ranked file that is kept.",
     )
 
+    OPTED_OUT = ("opted_out", "optout", "Somebody whose code it is has opted out (docs/opt-out.md); nothing says who.")
+    SOURCE_GONE = ("source_gone", "optout", "Its repository or package is gone or was made private since it was read.")
+    RESERVED_IN_REPOSITORY = (
+        "reserved_in_repository",
+        "optout",
+        "Its repository says that it must not be trained on (docs/signals.md).",
+    )
+
+
+LEAVING: tuple[Reason, ...] = tuple(reason for reason in Reason if reason.stage == "optout")
+"""Why a place leaves that would be kept, in order of weight; public outputs count these and name no place or content."""
 
 BY_VALUE: dict[str, Reason] = {reason.value: reason for reason in Reason}

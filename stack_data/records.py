@@ -42,6 +42,8 @@ REPOSITORIES = pa.schema(
         pa.field("fork_of", pa.string()),
         pa.field("stars", pa.int64()),
         pa.field("aliases", pa.list_(pa.string())),
+        # What the host shows as its topics: some of them reserve it (stack_data/signals).
+        pa.field("topics", pa.list_(pa.string())),
         pa.field("declared_license", pa.string()),
         pa.field("declared_by", pa.string()),
         pa.field("audience", pa.string(), nullable=False),
@@ -139,3 +141,6 @@ LANGUAGE_DECISIONS = pa.schema(
 
 # Row-aligned with provenance/: quality filters.
 FILTER_DECISIONS = pa.schema(DECISION_FIELDS)
+
+# Row-aligned with provenance/: who left. `detail` says which signal, never who.
+OPTOUT_DECISIONS = pa.schema(DECISION_FIELDS)

@@ -53,7 +53,7 @@ PLACE_STAGES = ("license", "language", "filter")
 """The stages that decide about places whose content was read, in order: the first one's reason is told."""
 
 _PLACE_COLUMNS = ["content_id", "file_part", "file_row", "repository", "path", "num_bytes"]
-_REPOSITORY_COLUMNS = ["host", "owner", "repo", "host_time", "first_seen", "is_fork", "stars"]
+_REPOSITORY_COLUMNS = ["host", "owner", "repo", "host_time", "first_seen", "is_fork", "stars", "audience"]
 
 
 def load(build: Build, parts: Sequence[tuple[str, str]]) -> Rows:

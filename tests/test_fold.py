@@ -24,6 +24,7 @@ from stack_data.records import (
     FILTER_DECISIONS,
     LANGUAGE_DECISIONS,
     LICENSE_DECISIONS,
+    OPTOUT_DECISIONS,
     PROVENANCE,
     REPOSITORIES,
 )
@@ -37,6 +38,7 @@ LICENSES = (
     ("no_license", Reason.NO_LICENSE),
 )
 FILTERS = (None, None, Reason.LONG_LINE)
+LEFT = (None, None, None, Reason.OPTED_OUT, Reason.SOURCE_GONE)
 LANGUAGES = (("Python", None), ("C", None), (None, Reason.UNKNOWN_LANGUAGE))
 
 
@@ -51,6 +53,7 @@ class Place:
     language: tuple[str | None, Reason | None]
     filter: Reason | None
     is_vendor: bool
+    left: Reason | None
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def builds(draw: st.DrawFn) -> Drawn:
                 "host": draw(st.sampled_from("hi")), "owner": draw(st.sampled_from("op")), "repo": f"r{group}{number}",
                 "is_fork": draw(st.booleans()), "stars": draw(st.sampled_from([None, 0, 5])),
                 "host_time": draw(st.sampled_from([None, "", "2011-01-01", "2019-01-01"])),
-                "first_seen": "2026-01-01",
+                "first_seen": "2026-01-01", "audience": draw(st.sampled_from(["public", "public", "inner"])),
             }
             for number in range(draw(st.integers(1, 2)))
         ]
@@ -81,6 +84,7 @@ def builds(draw: st.DrawFn) -> Drawn:
         group=st.integers(0, len(repositories) - 1), repository=st.integers(0, 1),
         content=st.one_of(st.integers(0, 4), st.integers(0, 4), st.none()), license=st.sampled_from(LICENSES),
         language=st.sampled_from(LANGUAGES), filter=st.sampled_from(FILTERS), is_vendor=st.booleans(),
+        left=st.sampled_from(LEFT),
     )  # fmt: skip
     return Drawn(draw(st.lists(place, max_size=14)), repositories, draw(st.integers(1, 4)))
 
@@ -187,6 +191,9 @@ def write_places(build: Build, name: str, rows: list[Row]) -> None:
         build.decisions("filter", name): pa.Table.from_pylist(
             [decided(row.place.filter) for row in rows], schema=FILTER_DECISIONS
         ),
+        build.decisions("optout", name): pa.Table.from_pylist(
+            [decided(row.place.left) for row in rows], schema=OPTOUT_DECISIONS
+        ),
     }  # fmt: skip
     for path, table in tables.items():
         storage.write_parquet(path, table)
@@ -196,27 +203,46 @@ def reason_of(row: Row) -> Reason | None:
     return row.place.license[1] or row.place.language[1] or row.place.filter
 
 
-def model(drawn: Drawn, places: str) -> tuple[list[str], dict[str, list[tuple[int, str]]], dict[str, Reason]]:
+def is_seen(drawn: Drawn, row: Row, audience: str | None) -> bool:
+    return audience is None or repository_of(drawn, row)["audience"] == audience
+
+
+def repository_of(drawn: Drawn, row: Row) -> dict[str, Any]:
+    repositories = [*drawn.repositories[row.group], drawn.repositories[row.group][0]]
+    return repositories[row.place.repository if row.place.repository < len(repositories) else 0]
+
+
+def model(
+    drawn: Drawn, places: str, audience: str | None
+) -> tuple[list[str], dict[str, list[tuple[int, str]]], dict[str, Reason]]:
     """Return kept ids in order, each one's places best first, and the reason of each dropped content."""
     rows, contents = lay_out(drawn)
     order = list(dict.fromkeys(one for key in sorted(contents) for one in contents[key]))
     kept, shown, dropped = [], {}, {}
     for content in order:
-        mine = [row for row in rows if row.place.content == content]
-        good = [row for row in mine if reason_of(row) is None]
-        tainted = places == "all" and any(row.place.license[0] == "non_permissive" for row in mine)
+        everywhere = [row for row in rows if row.place.content == content]
+        mine = [row for row in everywhere if is_seen(drawn, row, audience)]
+        if not mine:
+            continue
+        would = [row for row in mine if reason_of(row) is None]
+        good = [row for row in would if row.place.left is None]
+        # Licence evidence counts from everywhere, also from places that left or that this audience does not see.
+        tainted = places == "all" and any(row.place.license[0] == "non_permissive" for row in everywhere)
         name = identity(content) or ""
-        if good and not tainted:
+        if would and not good and not tainted:
+            dropped[name] = (
+                Reason.OPTED_OUT if any(row.place.left is Reason.OPTED_OUT for row in would) else Reason.SOURCE_GONE
+            )
+        elif good and not tainted:
             kept.append(name)
             shown[name] = [(row.group, row.path) for row in sorted(good, key=lambda row: best_first(drawn, row))]
         else:
-            dropped[name] = Reason.LICENSE_ELSEWHERE if good else reason_of(mine[0]) or Reason.BINARY
+            dropped[name] = Reason.LICENSE_ELSEWHERE if would else reason_of(mine[0]) or Reason.BINARY
     return kept, shown, dropped
 
 
 def best_first(drawn: Drawn, row: Row) -> tuple[Any, ...]:
-    repositories = [*drawn.repositories[row.group], drawn.repositories[row.group][0]]
-    one = repositories[row.place.repository if row.place.repository < len(repositories) else 0]
+    one = repository_of(drawn, row)
     time = one["host_time"] or one["first_seen"]
     return (one["is_fork"], row.place.is_vendor, time, -(one["stars"] or 0), one["host"], one["owner"], one["repo"],
             row.path.encode(), row.group, row.part, row.row)  # fmt: skip
@@ -239,13 +265,13 @@ def config_of(places: str) -> BuildConfig:
 
 
 @pytest.mark.reason("license_elsewhere")
-@given(drawn=builds(), places=st.sampled_from(["all", "any"]))
+@given(drawn=builds(), places=st.sampled_from(["all", "any"]), audience=st.sampled_from([None, "public", "inner"]))
 def test_the_fold_is_what_the_plain_model_says(
-    tmp_path_factory: pytest.TempPathFactory, drawn: Drawn, places: str
+    tmp_path_factory: pytest.TempPathFactory, drawn: Drawn, places: str, audience: str | None
 ) -> None:
     build = Build(tmp_path_factory.mktemp("fold"))
-    result = fold(build, config_of(places), write(drawn, build))
-    kept, shown, dropped = model(drawn, places)
+    result = fold(build, config_of(places), write(drawn, build), audience)
+    kept, shown, dropped = model(drawn, places, audience)
     assert result.kept["content_id"].to_pylist() == kept
     assert result.kept["num_provenances"].to_pylist() == [len(shown[one]) for one in kept]
     found: dict[str, list[tuple[int, str]]] = {}
@@ -254,13 +280,18 @@ def test_the_fold_is_what_the_plain_model_says(
         found[name].append(place)
     assert found == shown
     assert {row["content_id"]: Reason(row["reason"]) for row in result.dropped.to_pylist()} == dropped
-    check_sums(drawn, result)
+    check_sums(drawn, result, audience)
 
 
-def check_sums(drawn: Drawn, result: Fold) -> None:
+def check_sums(drawn: Drawn, result: Fold, audience: str | None) -> None:
     """Nothing is lost silently: what each reason removed and what is kept add up to what was read."""
-    assert result.num_entries == len(drawn.places)
-    assert sum(one.num_files for one in result.attrition) + result.kept.num_rows == len(drawn.places)
+    seen = [row for row in lay_out(drawn)[0] if is_seen(drawn, row, audience)]
+    assert result.num_entries == len(seen)
+    assert sum(one.num_files for one in result.attrition) + result.kept.num_rows == len(seen)
+    left = result.departures
+    assert left.files.number == sum(one.num_files for one in result.attrition if one.stage == "optout")
+    assert sum(files for _, files, _ in left.reasons) == left.files.number <= left.files.of
+    assert left.repositories.of >= left.repositories.number >= 0 and left.owners.of >= left.owners.number >= 0
     kept_bytes = sum(result.kept["num_bytes"].to_pylist())
     assert sum(one.num_bytes for one in result.attrition) + kept_bytes == result.num_entry_bytes
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,8 @@ import pyarrow.compute as pc
 
 from stack_data.config import BuildConfig, FilterConfig, NearConfig
 from stack_data.fold import Fold
+from stack_data.pipeline import Run
+from stack_data.registry import epochs
 from stack_data.release.shards import Assignment
 from stack_data.release.sources import ReleaseRows
 from stack_data.release.tables import DATA
@@ -46,10 +49,13 @@ class Facts:
     splits: tuple[Count, ...]
     configs: dict[str, tuple[str, tuple[str, ...]]]
     p: float
+    lists: dict[str, int]
+    changes: dict[str, Any]
 
 
-def facts_of(config: BuildConfig, date: str, fold: Fold, rows: ReleaseRows, assignment: Assignment) -> Facts:
-    """Collect the facts of a release."""
+def facts_of(run: Run, fold: Fold, rows: ReleaseRows, assignment: Assignment, changes: dict[str, Any]) -> Facts:
+    """Collect the facts of a release. changes: what it has that its parent has not (parent.reasons_of)."""
+    config, date = run.config, run.lock.date
     kept = rows.kept
     sizes = kept["text_bytes"]
     splits = pa.array([shard.split for shard in assignment.shards]).take(pa.array(assignment.shard))
@@ -67,6 +73,7 @@ def facts_of(config: BuildConfig, date: str, fold: Fold, rows: ReleaseRows, assi
         config, date, fold, kept.num_rows, int(np.sum(sizes.to_numpy())), len(np.unique(rows.place_repository)),
         _counts(kept["language"].cast(pa.string()), sizes), _counts(kept["expression"], sizes), _counts(splits, sizes),
         {slug: (names[slug], tuple(sorted(found[slug]))) for slug in sorted(found)}, assignment.p,
+        epochs(run.lists), changes,
     )  # fmt: skip
 
 
@@ -121,10 +128,10 @@ def _body(facts: Facts) -> list[str]:
         "unknown, and unknown is out. `notices/` and `NOTICE/` hold the licence texts and copyright lines of what is here.",
         "", *_table("Licence", facts.licenses), "", "## Filters", "", _filters(facts.config.filter), "", "## Splits", "",
         *_splits(facts), "", "## What was left out", "",
-        "```", attrition_table(facts.fold), "```", "", *_elsewhere(facts),
+        "```", attrition_table(facts.fold), "```", "",
         "`ledger/` lists by `content_id`, with stage and reason, every content that was read as text and then dropped. Entries "
         "that were not (binary, too large, empty, links) and exact duplicates of what is kept are counted above.", "",
-        "## Fields", "", *_fields(), "", "## Your code, and leaving", "", _contact(release.contact), "",
+        *_changes(facts), "## Fields", "", *_fields(), "", "## Your code, and leaving", "", *_leaving(facts), "",
         "## Limits", "",
         "Licences are read, not judged by a lawyer; a repository that states a licence it had no right to state is not "
         "noticed. Code has authors' names in copyright lines, which permissive licences require to keep. "
@@ -158,17 +165,6 @@ def _near(near: NearConfig) -> str:
     return (
         f"Of files with an exact Jaccard similarity of {near.threshold:g} or more over their 5-token shingles the better-ranked "
         f"one is kept; {near.bands} bands of {near.rows} find most of these pairs, not all."
-    )
-
-
-def _elsewhere(facts: Facts) -> list[str]:
-    """Say how many kept files this release does not show, because they are another audience's."""
-    others = facts.fold.kept.num_rows - facts.num_files
-    audience = facts.config.release.audience
-    return (
-        [f"Of the kept files {others:,} are not for the audience `{audience}` and not in this release.", ""]
-        if others
-        else []
     )
 
 
@@ -210,6 +206,56 @@ _MEANINGS = {
 def _fields() -> list[str]:
     lines = ["| Field | Type | Meaning |", "|---|---|---|"]
     return lines + [f"| `{field.name}` | {field.type} | {_MEANINGS.get(field.name, '')} |" for field in DATA]
+
+
+_LEFT = {
+    "opted_out": "opted out",
+    "reserved_in_repository": "reserved in the repository itself",
+    "source_gone": "gone from its host, or made private",
+}
+
+
+def _leaving(facts: Facts) -> list[str]:
+    """Say what share left and how anybody can see that something did."""
+    left = facts.fold.departures
+    rows = [
+        f"| {name} | {one.number:,} | {one.of:,} | {one.fraction:.2%} |"
+        for name, one in (
+            ("Files", left.files),
+            ("Bytes", left.num_bytes),
+            ("Owners", left.owners),
+            ("Repositories", left.repositories),
+        )
+    ]
+    lists = ", ".join(f"`{issuer}` epoch {epoch}" for issuer, epoch in facts.lists.items()) or "none"
+    reasons = "; ".join(f"{files:,} files {_LEFT[reason.value]}" for reason, files, _ in left.reasons) or "nothing left"
+    return [
+        _contact(facts.config.release.contact), "",
+        f"Suppression lists in force: {lists}. Of what would be here otherwise, before near duplicates are dropped: {reasons}. An "
+        "owner or repository counts once nothing of it is left. Nothing here names who left.", "",
+        "| | Left | Of | Share |", "|---|---:|---:|---:|", *rows, "",
+        "`merkle/` holds two RFC 9162 trees, over the content ids and over the names of all repositories in this release; their roots "
+        "are in `manifest.json`. `fairstack data prove PATH host/owner` proves that an owner, a repository or a content is here or is "
+        "not, and the proof can be checked without this software. Whoever holds a copy of this release keeps it up to date with "
+        "`fairstack data update PATH LIST`.",
+    ]  # fmt: skip
+
+
+def _changes(facts: Facts) -> list[str]:
+    """Say what changed since the parent, by reason."""
+    found = facts.changes
+    if not found:
+        return []
+    lines = [f"## Changes since {found['parent']}", "", "| Change | Why | Files | Size |", "|---|---|---:|---:|"]
+    for change in ("added", "removed"):
+        lines += [
+            f"| {change} | {reason} | {count['files']:,} | {human_bytes(count['bytes'])} |"
+            for reason, count in found[change].items()
+        ]
+    lines += ["", "The reason of an added file is the one for which it was left out before.", ""]
+    if found["edited"]:
+        lines += [f"{found['edited']:,} files stayed and lost or regained places.", ""]
+    return lines
 
 
 def _contact(contact: str) -> str:

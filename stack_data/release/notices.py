@@ -1,8 +1,8 @@
 """Licence terms travel with the code: licence texts and copyright lines of everything released.
 
-Writes notices/texts.parquet (each distinct licence text once) and NOTICE/<host>/<owner>/<repo>.txt, one file per
-repository to ship along: its licence texts verbatim, then the copyright lines of its released files. Names come from
-displayed places only.
+notices/texts.parquet has each distinct licence text once; NOTICE/<host>/<owner>/<repo>/NOTICE.txt is one file per repository to
+ship along: its licence texts verbatim, then the copyright lines of its released files. Both are made from the shards of a release
+alone, so that a holder can make them anew when rows leave. Names come from displayed places only.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,6 @@ class NoticeText:
 
     sha256: str
     text: str
-    path: str
     expression: str | None
     copyrights: tuple[str, ...]
 
@@ -44,8 +44,10 @@ def texts_by_verdict(build: Build, groups: Iterable[str]) -> dict[tuple[str, int
         hashes: dict[str, str] = {}
         for row in table.to_pylist():
             text = row["text"]
+            if text is None:
+                continue  # purged
             digest = hashes.setdefault(text, hashlib.sha256(text.encode()).hexdigest())
-            notice = NoticeText(digest, text, row["path"], row["expression"], tuple(row["copyrights"]))
+            notice = NoticeText(digest, text, row["expression"], tuple(row["copyrights"]))
             found.setdefault((group, row["verdict"]), []).append(notice)
     return found
 
@@ -72,9 +74,44 @@ def notice_path(repository: Mapping[str, Any]) -> Path:
     return Path(*(safe_name(repository[key]) for key in ("host", "owner", "repo"))) / "NOTICE.txt"
 
 
-def standard_texts(ids: Iterable[str], texts: Sequence[NoticeText]) -> list[tuple[str, str]]:
+@dataclass(slots=True)
+class Shipped:
+    """What the notice of one repository must hold."""
+
+    texts: set[str] = field(default_factory=set)
+    copyrights: set[str] = field(default_factory=set)
+    ids: set[str] = field(default_factory=set)
+
+
+def shipped(release: Path, shards: Iterable[str]) -> dict[tuple[str, str], Shipped]:
+    """Return what the displayed files of a release ask for, by (host, owner/repo)."""
+    found: dict[tuple[str, str], Shipped] = defaultdict(Shipped)
+    for name in shards:
+        data = storage.read_parquet(release / "data" / name, ["host", "repo_name", "detected_licenses"])
+        notice = storage.read_parquet(release / "notices" / name, ["copyrights", "texts"])
+        columns = [data["host"], data["repo_name"], data["detected_licenses"], notice["copyrights"], notice["texts"]]
+        for host, repository, ids, copyrights, texts in zip(*(one.to_pylist() for one in columns), strict=True):
+            one = found[host, repository]
+            one.ids.update(ids)
+            one.copyrights.update(copyrights)
+            one.texts.update(texts)
+    return found
+
+
+def notice_files(release: Path, shards: Iterable[str]) -> Iterator[tuple[Path, str]]:
+    """Yield path (below the release) and text of every repository's notice."""
+    listed = storage.read_parquet(release / "notices" / "texts.parquet").to_pylist()
+    texts = {row["text_sha256"]: row for row in listed}
+    for (host, repository), one in sorted(shipped(release, shards).items()):
+        owner, _, repo = repository.rpartition("/")
+        own = [texts[digest] for digest in sorted(one.texts)]
+        facts = {"host": host, "owner": owner, "repo": repo}
+        yield Path("NOTICE") / notice_path(facts), notice_file(facts, own, one.copyrights, standard_texts(one.ids, own))
+
+
+def standard_texts(ids: Iterable[str], texts: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Return (id, the SPDX list's text) of those licences whose text is in none of a repository's licence files."""
-    present = {one for text in texts if text.expression for one in expressions.ids(text.expression)}
+    present = {one for text in texts if text["expression"] for one in expressions.ids(text["expression"])}
     missing = sorted({one.split(" WITH ")[0] for one in ids} - {one.split(" WITH ")[0] for one in present})
     listed = _listed_texts() if missing else {}
     return [(one, listed[one]) for one in missing if one in listed]
@@ -86,14 +123,18 @@ def _listed_texts() -> dict[str, str]:
 
 
 def notice_file(
-    repository: Mapping[str, Any], texts: Iterable[NoticeText], copyrights: Iterable[str],
+    repository: Mapping[str, Any], texts: Iterable[Mapping[str, Any]], copyrights: Iterable[str],
     standard: Iterable[tuple[str, str]] = (),
 ) -> str:  # fmt: skip
-    """Return the notice to ship for one repository. `standard`: texts of licences that it states without their text."""
+    """Return the notice to ship for one repository.
+
+    texts: rows of notices/texts.parquet; standard: texts of licences that it states without their text.
+    """
     name = "/".join(repository[key] for key in ("host", "owner", "repo"))
     parts = [f"Notices for the files of {name} in this release.\n"]
     for text in texts:
-        parts.append(f"{'=' * 80}\n{text.path}\n{'=' * 80}\n\n{text.text.rstrip()}\n")
+        title = text["expression"] or "Licence text"
+        parts.append(f"{'=' * 80}\n{title}\n{'=' * 80}\n\n{text['text'].rstrip()}\n")
     for name, listed in standard:
         title = f"{name}, as the SPDX list has it; the repository states this licence without its text"
         parts.append(f"{'=' * 80}\n{title}\n{'=' * 80}\n\n{listed.strip()}\n")

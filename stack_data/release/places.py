@@ -6,9 +6,12 @@ that was dropped beside it (its own content_id stands beside the released one).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stack_data.layout import Build
 from stack_data.release.rows import PlaceReader, licenses_of
@@ -16,10 +19,14 @@ from stack_data.release.sources import ReleaseRows
 from stack_data.release.tables import PROVENANCE
 
 _Ints = npt.NDArray[np.int64]
+Texts = Mapping[tuple[str, int], Sequence[str]]
 
 
-def places_of(build: Build, rows: ReleaseRows, kept: npt.NDArray[np.int64]) -> pa.Table:
-    """Return the provenance rows of contents, in their order: own places by rank, then those of near duplicates."""
+def places_of(build: Build, rows: ReleaseRows, kept: npt.NDArray[np.int64], texts: Texts) -> pa.Table:
+    """Return the provenance rows of contents, in their order: own places by rank, then those of near duplicates.
+
+    texts: hashes of the licence texts behind each (group, verdict) of the licence stage.
+    """
     own, of_own = _runs(rows.place_content, kept)
     near, of_near = _runs(rows.beside_content, kept)
     order = np.argsort(np.concatenate([of_own, of_near]), kind="stable")
@@ -33,16 +40,32 @@ def places_of(build: Build, rows: ReleaseRows, kept: npt.NDArray[np.int64]) -> p
     named = [rows.repositories[row] for row in used.tolist()]
     spread = pa.array(inverse)
     released = rows.kept["content_id"].take(pa.array(kept[of]))
+    own_only = pa.array(is_near)
     columns = {
         "released_content_id": released, "content_id": places["content_id"],
         "relation": pa.array(np.where(is_near, "near", np.where(rank == 0, "self", "exact")), pa.string()),
         "rank": rank, "revision": read["revision"], "path": read["path"],
         "language": places["language"], "detected_licenses": licenses_of(places["expression"]),
+        "texts": pc.if_else(own_only, None, _texts_of(places["group"], read["verdict"], texts)),
+        "source_kind": pc.if_else(
+            own_only, None, pa.array([one["source_kind"] for one in named], pa.string()).take(spread)
+        ),
+        "is_vendor": pc.if_else(own_only, None, read["is_vendor"]),
+        "is_generated": pc.if_else(own_only, None, read["is_generated"]),
     } | {
         name: pa.array([one[name] for one in named], PROVENANCE.field(name).type).take(spread)
         for name in ("host", "owner", "repo", "owner_id", "repo_id")
     }  # fmt: skip
     return pa.table([columns[name] for name in PROVENANCE.names], names=PROVENANCE.names).cast(PROVENANCE)
+
+
+def _texts_of(groups: pa.ChunkedArray, verdicts: pa.ChunkedArray, texts: Texts) -> pa.Array:
+    """Return the hashes of the licence texts of each place: list<string>[N]; equal verdicts are looked up once."""
+    names = groups.combine_chunks().dictionary_encode()
+    pairs = np.stack([names.indices.to_numpy(zero_copy_only=False), verdicts.to_numpy()])
+    distinct, inverse = np.unique(pairs, axis=1, return_inverse=True)
+    known = [list(texts.get((names.dictionary[group].as_py(), verdict), ())) for group, verdict in distinct.T.tolist()]
+    return pa.array(known, pa.list_(pa.string())).take(pa.array(inverse.ravel()))
 
 
 def _runs(owners: npt.NDArray[np.int32], wanted: npt.NDArray[np.int64]) -> tuple[_Ints, _Ints]:
@@ -65,6 +88,6 @@ def _stacked(places: pa.Table, own: _Ints, beside: pa.Table, near: _Ints) -> pa.
 
 
 _PLACE_COLUMNS = {
-    "content_id": pa.string(), "place_part": pa.string(), "place_row": pa.int32(), "language": pa.string(),
-    "expression": pa.string(),
+    "content_id": pa.string(), "place_part": pa.string(), "place_row": pa.int32(), "group": pa.string(),
+    "language": pa.string(), "expression": pa.string(),
 }  # fmt: skip

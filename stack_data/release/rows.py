@@ -32,7 +32,7 @@ class PlaceReader:
         self._parts: dict[str, pa.Table] = {}
 
     def take(self, parts: pa.DictionaryArray, rows: npt.NDArray[np.int32]) -> pa.Table:
-        """Return path, revision and verdict of each place, in order."""
+        """Return path, revision, verdict, is_vendor and is_generated of each place, in order."""
         codes = parts.indices.to_numpy(zero_copy_only=False)
         order = np.argsort(codes, kind="stable")
         taken = []
@@ -49,7 +49,11 @@ class PlaceReader:
                 self._parts.pop(next(iter(self._parts)))
             table = storage.read_parquet(self._build.provenance(part), ["path", "revision"])
             verdict = storage.read_parquet(self._build.decisions("license", part), ["verdict"])["verdict"]
-            self._parts[part] = table.append_column("verdict", verdict)
+            table = table.append_column("verdict", verdict)
+            marks = storage.read_parquet(self._build.decisions("language", part), ["is_vendor", "is_generated"])
+            for name in marks.column_names:
+                table = table.append_column(name, marks[name])
+            self._parts[part] = table
         return self._parts[part]
 
     @staticmethod
@@ -59,6 +63,8 @@ class PlaceReader:
                 "path": pa.array([], pa.string()),
                 "revision": pa.array([], pa.string()),
                 "verdict": pa.array([], pa.int32()),
+                "is_vendor": pa.array([], pa.bool_()),
+                "is_generated": pa.array([], pa.bool_()),
             }
         )
 

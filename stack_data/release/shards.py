@@ -2,12 +2,14 @@
 
 Splits: a repository is drawn for validation once, by hash(seed, key) < p; a content with any place in a repository
 that is not drawn is train. p rises by fixed steps until validation holds enough bytes. Shards: hash(seed, content_id)
-modulo the count; rows in hash order. Reads nothing; works on the fold's columns.
+modulo the count; rows in hash order. A release inherits p, train and shard counts from its parent: what was in train once is
+never validation. Reads nothing; works on the fold's columns.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,9 +59,22 @@ class Assignment:
     p: float
 
 
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """What a release takes over from its parent.
+
+    trained  bool[N]: kept contents that were in train, or are near duplicates of such
+    p        the draw of repositories; counts: shards by `slug/split`
+    """
+
+    trained: npt.NDArray[np.bool_]
+    p: float
+    counts: Mapping[str, int]
+
+
 def assign(
     kept: pa.Table, place_content: npt.NDArray[np.int32], place_repository: npt.NDArray[np.int64],
-    repository_keys: list[str], config: ReleaseConfig,
+    repository_keys: list[str], config: ReleaseConfig, inherited: Inherited | None = None,
 ) -> Assignment:  # fmt: skip
     """Assign the N kept contents.
 
@@ -67,7 +82,8 @@ def assign(
     """
     sizes = kept["text_bytes"].to_numpy()
     keys = content_hash(kept["content_id"], config.seed)
-    validation, p = _draw(sizes, place_content, place_repository, repository_keys, config)
+    inherited = inherited or Inherited(np.zeros(len(sizes), bool), 0.0, {})
+    validation, p = _draw(sizes, place_content, place_repository, repository_keys, config, inherited)
     languages = kept["language"].combine_chunks().cast(pa.string()).dictionary_encode()
     slugs = np.array([language_info(name).slug for name in languages.dictionary.to_pylist()], object)
     group = languages.indices.to_numpy(zero_copy_only=False).astype(np.int64) * 2 + validation
@@ -77,6 +93,7 @@ def assign(
         rows = np.flatnonzero(group == code)
         # Never more shards than files: one large file would otherwise ask for thousands of empty ones.
         count = max(1, min(len(rows), -(-int(sizes[rows].sum()) // config.shard_bytes)))
+        count = inherited.counts.get(f"{slugs[code // 2]}/{SPLITS[code % 2]}", count)
         shard[rows] = len(shards) + (keys[rows] % np.uint64(count)).astype(np.int32)
         shards += [Shard(slugs[code // 2], SPLITS[code % 2], number, count) for number in range(count)]
     return Assignment(tuple(shards), shard, keys, p)
@@ -95,15 +112,20 @@ def repository_key(host: str, owner: str, repo: str) -> str:
 
 def _draw(
     sizes: npt.NDArray[np.int64], place_content: npt.NDArray[np.int32], place_repository: npt.NDArray[np.int64],
-    repository_keys: list[str], config: ReleaseConfig,
+    repository_keys: list[str], config: ReleaseConfig, inherited: Inherited,
 ) -> tuple[npt.NDArray[np.int64], float]:  # fmt: skip
     """Return 1 for each content of the validation split, and p."""
     draws = np.array([repository_draw(key, config.seed) for key in repository_keys])
     wanted = max(config.validation_fraction * int(sizes.sum()), config.validation_bytes)
-    for p in SPLIT_STEPS if config.validation_fraction else ():
-        in_train = np.zeros(len(sizes), bool)
+    for p in (step for step in SPLIT_STEPS if step >= inherited.p) if config.validation_fraction else ():
+        in_train = inherited.trained.copy()
         in_train[place_content[draws[place_repository] >= p]] = True
         # At least as much must stay for training as is held out.
         if int(sizes[~in_train].sum()) >= wanted and sizes[in_train].sum() >= sizes[~in_train].sum():
             return (~in_train).astype(np.int64), p
+    if inherited.p and config.validation_fraction:
+        # Too few bytes are left, however many repositories are drawn: the parent's draw stays.
+        in_train = inherited.trained.copy()
+        in_train[place_content[draws[place_repository] >= inherited.p]] = True
+        return (~in_train).astype(np.int64), inherited.p
     return np.zeros(len(sizes), np.int64), 0.0

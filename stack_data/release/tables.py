@@ -48,6 +48,11 @@ PROVENANCE = pa.schema(
         pa.field("path", pa.string()),
         pa.field("language", pa.string()),
         pa.field("detected_licenses", pa.list_(pa.string())),
+        # What the file says of itself when this place is displayed, should those before it leave; null for near duplicates.
+        pa.field("source_kind", pa.string()),
+        pa.field("is_vendor", pa.bool_()),
+        pa.field("is_generated", pa.bool_()),
+        pa.field("texts", pa.list_(pa.string())),
     ]
 )
 

@@ -176,6 +176,8 @@ def read(unit: Unit, context: SourceContext) -> UnitReading:
         owner_id=locked["owner_id"], repo_id=locked["repo_id"], root_commits=root_commits,
         first_commit_time=first_time, host_time=locked["host_time"], is_fork=locked["is_fork"],
         fork_of=locked["fork_of"], stars=locked["stars"], aliases=tuple(locked["aliases"]),
+        # Locks of before there were topics have none.
+        topics=tuple(locked.get("topics", ())),
         declared_license=locked["license"], declared_by="repository table" if locked["license"] else "",
         audience=locked["audience"] or "public", authors_known=known, key_id=git_history.key_id(key) if known else "",
     )  # fmt: skip

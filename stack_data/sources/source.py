@@ -64,6 +64,7 @@ class Repository:
 
     host_time        creation or upload time as the host or registry states it: not writable by who pushes
     aliases          other names of it as host/owner/repo: old names, a gist's owner, a package's project URL
+    topics           as the host states them
     declared_license SPDX expression that the registry or the configuration states for the whole of it
     authors_known    whether entries carry authors
     key_id           names the key of the author hashes; empty without authors
@@ -82,6 +83,7 @@ class Repository:
     fork_of: str = ""
     stars: int | None = None
     aliases: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
     declared_license: str | None = None
     declared_by: str = ""
     audience: str = "public"

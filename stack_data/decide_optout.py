@@ -1,0 +1,167 @@
+"""The opt-out steps of a build: which units are never fetched, and which places leave, by whose word.
+
+Reads provenance, repositories, vendored and generated marks, near-duplicate edges, the suppression lists in force, what signals in
+the repositories say (decisions/signal/) and what their hosts said when they were last asked (recheck.json); writes
+decisions/optout/, aligned with provenance/. Nothing before it depends on it: a newer list re-runs this step, the fold and the release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from stack_data import storage
+from stack_data.lock import Group
+from stack_data.manifest import PLAN_KEY, Output, Plan, read_if_present
+from stack_data.optout import Places, Resolution, SuppressionList, resolve
+from stack_data.optout.resolve import RULE_VERSION
+from stack_data.pipeline import Run, count_reasons, finish_stage, known_hashes
+from stack_data.reasons import Reason
+from stack_data.records import OPTOUT_DECISIONS, REPOSITORIES
+from stack_data.registry import epochs
+from stack_data.sources.source import Unit
+from stack_data.stages.decisions import decision_columns
+
+REASONS = (Reason.OPTED_OUT, Reason.SOURCE_GONE)
+"""In order of weight: the first that holds is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartPlaces:
+    """The places of parts of a build, read anew each time they are asked for."""
+
+    run: Run
+    parts: Sequence[tuple[str, str]]
+    first_repository: dict[str, int]
+    with_authors: bool
+
+    def __iter__(self) -> Iterator[Places]:
+        for group, part in self.parts:
+            columns = ["content_id", "repository", "path", *(["authors"] if self.with_authors else [])]
+            table = storage.read_parquet(self.run.build.provenance(part), columns).combine_chunks()
+            marks = storage.read_parquet(self.run.build.decisions("language", part), ["is_vendor", "is_generated"])
+            rows = table["repository"].to_numpy().astype(np.int64) + self.first_repository[group]
+            yield Places(
+                _chunk(table["content_id"]), rows, _chunk(table["path"]),
+                _chunk(table["authors"]) if self.with_authors else None,
+                marks["is_vendor"].to_numpy() | marks["is_generated"].to_numpy(),
+            )  # fmt: skip
+
+
+def _chunk(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def repositories_of(run: Run) -> tuple[pa.Table, dict[str, int]]:
+    """Return the repositories of all groups and the first row of each group."""
+    tables, first, count = [REPOSITORIES.empty_table()], {}, 0
+    for group in run.lock.groups:
+        table = storage.read_parquet(run.build.repositories(group.name))
+        first[group.name] = count
+        count += table.num_rows
+        tables.append(table.select(REPOSITORIES.names))
+    return pa.concat_tables(tables), first
+
+
+def never_fetched(groups: Sequence[Group], lists: Sequence[SuppressionList]) -> frozenset[str]:
+    """Return the keys of units whose repository or package has opted out as a whole: they are not downloaded."""
+    named = [unit for group in groups for unit in group.units if {"host", "owner", "repo"} <= unit.locked.keys()]
+    if not named or not lists:
+        return frozenset()
+    table = pa.Table.from_pylist([_as_repository(unit) for unit in named], schema=REPOSITORIES)
+    count = len(named)
+    places = Places(pa.nulls(count, pa.string()), np.arange(count), pa.array([""] * count))
+    # Authors are not known before a repository is read, so e-mail entries wait for the step after it.
+    whole = [_without_emails(one) for one in lists]
+    hit = resolve([places], table, whole).rows[0]
+    return frozenset(unit.key for unit, gone in zip(named, hit.tolist(), strict=True) if gone)
+
+
+def _as_repository(unit: Unit) -> dict[str, Any]:
+    known = {name: unit.locked.get(name) for name in ("owner_id", "repo_id", "aliases")}
+    return known | {
+        "source_kind": "", "host": unit.locked["host"], "owner": unit.locked["owner"], "repo": unit.locked["repo"],
+        "audience": "", "authors_known": False,
+    }  # fmt: skip
+
+
+def _without_emails(one: SuppressionList) -> SuppressionList:
+    entries = tuple(entry for entry in one.entries if entry.kind not in ("email", "path", "content"))
+    return SuppressionList(issuer=one.issuer, epoch=one.epoch, created=one.created, entries=entries)
+
+
+def resolution_of(run: Run, lists: Sequence[SuppressionList]) -> Resolution:
+    """Apply suppression lists to every place of a fetched build."""
+    repositories, first = repositories_of(run)
+    with_authors = any(entry.kind == "email" for one in lists for entry in one.entries)
+    places = PartPlaces(run, run.parts(), first, with_authors)
+    near = storage.read_parquet(run.build.edges, ["first_id", "second_id"]) if run.build.edges.exists() else None
+    return resolve(
+        places,
+        repositories,
+        lists,
+        near=near,
+        renamed_to=_renamed(run, first),
+        author_share=run.config.optout.author_share,
+    )
+
+
+def _renamed(run: Run, first: dict[str, int]) -> dict[int, str]:
+    """Return for rows of repositories the name that their host redirects them to now."""
+    return {}
+
+
+def run_optout(run: Run) -> Resolution | None:
+    """Bring decisions/optout up to date; return what the lists came to, or None when the step was done."""
+    build, parts, hashes = run.build, run.parts(), known_hashes(run)
+    names = [build.relative(build.repositories(group.name)) for group in run.lock.groups]
+    for _, part in parts:
+        names += [build.relative(build.provenance(part)), build.relative(build.decisions("language", part))]
+        names += [build.relative(build.decisions("signal", part))]
+    if build.edges.exists():
+        names.append(build.relative(build.edges))
+    inputs = {name: hashes[name] for name in names if name in hashes}
+    if build.recheck.exists():
+        inputs[build.relative(build.recheck)] = storage.sha256_file(build.recheck)
+    plan = Plan(
+        kind="decisions/optout", inputs=inputs, config={"author_share": run.config.optout.author_share},
+        rules={"optout": RULE_VERSION}, lists=epochs(run.lists),
+    )  # fmt: skip
+    made = read_if_present(build.stage_manifest("optout"))
+    if made is not None and dict(made.plan) == plan.to_json():
+        return None
+    run.progress.begin("optout", len(parts), None)
+    found = resolution_of(run, run.lists)
+    gone = _gone(run)
+    results = []
+    for (group, part), named in zip(parts, found.rows, strict=True):
+        path = build.decisions("optout", part)
+        storage.write_parquet(path, _decisions(run, group, part, named, gone), {PLAN_KEY: plan.digest()})
+        results.append((build.relative(path), Output.of(path, "none"), count_reasons(path)))
+        run.progress.advance(1, 0)
+    finish_stage(run, "optout", plan, results)
+    run.end_step()
+    return found
+
+
+def _gone(run: Run) -> dict[str, npt.NDArray[np.bool_]]:
+    """Return for each group which of its repositories their host says are gone."""
+    return {}
+
+
+def _decisions(
+    run: Run, group: str, part: str, named: npt.NDArray[np.bool_], gone: dict[str, npt.NDArray[np.bool_]]
+) -> pa.Table:
+    """Return the decisions about one part's places."""
+    places = storage.read_parquet(run.build.provenance(part), ["content_id", "repository"])
+    codes = np.full(places.num_rows, -1, np.int16)
+    if group in gone:
+        codes[gone[group][places["repository"].to_numpy()]] = REASONS.index(Reason.SOURCE_GONE)
+    details = pa.nulls(places.num_rows, pa.string())
+    codes[named] = REASONS.index(Reason.OPTED_OUT)
+    return pa.table(decision_columns(places["content_id"], codes, REASONS, details)).cast(OPTOUT_DECISIONS)
