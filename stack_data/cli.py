@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--anew",
         metavar="STEP",
-        help="make this step and what follows anew: fetch, exact, header, license, language, filter, signatures, near",
+        help="make this step and what follows anew: fetch, exact, header, license, language, filter, signal, signatures, near",
     )
 
     refresh = _verb(verbs, "refresh", _refresh, "ask the sources of a build again and take up what changed")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -11,9 +13,10 @@ from stack_data.layout import Build
 from stack_data.text import TEXT_COLUMNS
 
 
-def take_contents(build: Build, part: str, rows: npt.NDArray[np.int64]) -> pa.Table:
+def take_contents(build: Build, part: str, rows: npt.NDArray[np.int64] | Sequence[int]) -> pa.Table:
     """Return rows of a part, in ascending order, with TEXT_COLUMNS. Row groups without any are not read."""
     path = build.files(part)
+    rows = np.asarray(rows, np.int64)
     group = rows // storage.ROW_GROUP_ROWS
     taken = [
         storage.read_row_group(path, number, TEXT_COLUMNS).take(

@@ -22,6 +22,7 @@ from stack_data.config import BuildConfig, FilterConfig, LanguageConfig
 from stack_data.contents import take_contents
 from stack_data.decide_near import load_kernels, run_near
 from stack_data.decide_optout import run_optout
+from stack_data.decide_signal import run_signal
 from stack_data.layout import part_name
 from stack_data.licenses import curations as curation_files
 from stack_data.licenses.policy import Policy, policy_of
@@ -76,6 +77,7 @@ def decide_all(run: Run) -> None:
     run_license(run)
     run_part_stage(run, language_stage(run))
     run_part_stage(run, filter_stage(run))
+    run_signal(run)
     run_near(run)
     run_optout(run)
 

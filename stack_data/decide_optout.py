@@ -14,21 +14,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from stack_data import storage
+from stack_data import signals, storage
+from stack_data.decide_recheck import Rechecked, rechecked
 from stack_data.lock import Group
 from stack_data.manifest import PLAN_KEY, Output, Plan, read_if_present
 from stack_data.optout import Places, Resolution, SuppressionList, resolve
 from stack_data.optout.resolve import RULE_VERSION
 from stack_data.pipeline import Run, count_reasons, finish_stage, known_hashes
-from stack_data.reasons import Reason
+from stack_data.reasons import LEAVING, Reason
 from stack_data.records import OPTOUT_DECISIONS, REPOSITORIES
 from stack_data.registry import epochs
+from stack_data.rows import numpy_of
 from stack_data.sources.source import Unit
 from stack_data.stages.decisions import decision_columns
-
-REASONS = (Reason.OPTED_OUT, Reason.SOURCE_GONE)
-"""In order of weight: the first that holds is told."""
+from stack_data.tables import SIGNAL_TABLES, tables_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +102,12 @@ def resolution_of(run: Run, lists: Sequence[SuppressionList]) -> Resolution:
     with_authors = any(entry.kind == "email" for one in lists for entry in one.entries)
     places = PartPlaces(run, run.parts(), first, with_authors)
     near = storage.read_parquet(run.build.edges, ["first_id", "second_id"]) if run.build.edges.exists() else None
+    renamed_to = {
+        first[group] + row: name for group, rows in rechecked(run).renamed_to.items() for row, name in rows.items()
+    }
     return resolve(
-        places,
-        repositories,
-        lists,
-        near=near,
-        renamed_to=_renamed(run, first),
-        author_share=run.config.optout.author_share,
+        places, repositories, lists, near=near, renamed_to=renamed_to, author_share=run.config.optout.author_share
     )
-
-
-def _renamed(run: Run, first: dict[str, int]) -> dict[int, str]:
-    """Return for rows of repositories the name that their host redirects them to now."""
-    return {}
 
 
 def run_optout(run: Run) -> Resolution | None:
@@ -130,18 +124,21 @@ def run_optout(run: Run) -> Resolution | None:
         inputs[build.relative(build.recheck)] = storage.sha256_file(build.recheck)
     plan = Plan(
         kind="decisions/optout", inputs=inputs, config={"author_share": run.config.optout.author_share},
-        rules={"optout": RULE_VERSION}, lists=epochs(run.lists),
+        rules={
+            "optout": RULE_VERSION, "signals": signals.RULE_VERSION, "signal_tables": tables_version(SIGNAL_TABLES),
+        },
+        lists=epochs(run.lists),
     )  # fmt: skip
     made = read_if_present(build.stage_manifest("optout"))
     if made is not None and dict(made.plan) == plan.to_json():
         return None
     run.progress.begin("optout", len(parts), None)
     found = resolution_of(run, run.lists)
-    gone = _gone(run)
+    known = rechecked(run)
     results = []
     for (group, part), named in zip(parts, found.rows, strict=True):
         path = build.decisions("optout", part)
-        storage.write_parquet(path, _decisions(run, group, part, named, gone), {PLAN_KEY: plan.digest()})
+        storage.write_parquet(path, _decisions(run, group, part, named, known), {PLAN_KEY: plan.digest()})
         results.append((build.relative(path), Output.of(path, "none"), count_reasons(path)))
         run.progress.advance(1, 0)
     finish_stage(run, "optout", plan, results)
@@ -149,19 +146,16 @@ def run_optout(run: Run) -> Resolution | None:
     return found
 
 
-def _gone(run: Run) -> dict[str, npt.NDArray[np.bool_]]:
-    """Return for each group which of its repositories their host says are gone."""
-    return {}
-
-
-def _decisions(
-    run: Run, group: str, part: str, named: npt.NDArray[np.bool_], gone: dict[str, npt.NDArray[np.bool_]]
-) -> pa.Table:
-    """Return the decisions about one part's places."""
-    places = storage.read_parquet(run.build.provenance(part), ["content_id", "repository"])
-    codes = np.full(places.num_rows, -1, np.int16)
-    if group in gone:
-        codes[gone[group][places["repository"].to_numpy()]] = REASONS.index(Reason.SOURCE_GONE)
-    details = pa.nulls(places.num_rows, pa.string())
-    codes[named] = REASONS.index(Reason.OPTED_OUT)
-    return pa.table(decision_columns(places["content_id"], codes, REASONS, details)).cast(OPTOUT_DECISIONS)
+def _decisions(run: Run, group: str, part: str, named: npt.NDArray[np.bool_], known: Rechecked) -> pa.Table:
+    """Return the decisions about one part's places: of several reasons the first of LEAVING."""
+    places = storage.read_parquet(run.build.provenance(part), ["content_id", "repository", "path"])
+    signal = storage.read_parquet(run.build.decisions("signal", part), ["reason", "detail"])
+    gone = np.isin(places["repository"].to_numpy(), list(known.gone.get(group, ())))
+    before = numpy_of(pc.is_valid(signal["reason"])).astype(bool)
+    codes = np.select(
+        [named, before | known.reserved_places(group, places), gone],
+        [LEAVING.index(one) for one in (Reason.OPTED_OUT, Reason.RESERVED_IN_REPOSITORY, Reason.SOURCE_GONE)], -1,
+    )  # fmt: skip
+    told = pc.if_else(pa.array(codes == LEAVING.index(Reason.RESERVED_IN_REPOSITORY)), signal["detail"], None)
+    details = told.combine_chunks() if isinstance(told, pa.ChunkedArray) else told
+    return pa.table(decision_columns(places["content_id"], codes, LEAVING, details)).cast(OPTOUT_DECISIONS)

@@ -41,6 +41,7 @@ from stack_data.pipeline import Run, listed_bytes, start, workers_of
 from stack_data.progress import Progress, Silent
 from stack_data.reasons import BY_VALUE, Reason
 from stack_data.release.release import release
+from stack_data.signals import is_signal_file
 from stack_data.sources import kinds
 from stack_data.sources.source import Sample, SourceContext, Unit, UnitReading
 
@@ -373,7 +374,7 @@ def _verdicts(joined: Fold) -> pa.Table:
 
 
 def _is_evidence(path: str) -> bool:
-    return kind_of(path) is not None
+    return kind_of(path) is not None or is_signal_file(path)
 
 
 def _sound(units: Sequence[Unit]) -> list[Unit]:

@@ -1,6 +1,6 @@
 """The build: which steps run, in which order, over which parts; resuming, skipping and refusing.
 
-fetch -> exact -> header -> license -> language -> filter -> signatures -> near -> optout -> release. A step whose manifest has the
+fetch -> exact -> header -> license -> language -> filter -> signal -> signatures -> near -> optout -> release. A step whose manifest has the
 present plan is skipped; a part whose file carries the present plan is inherited, so a killed step goes on where it stopped;
 outputs of other rules are refused with the flag that makes them anew. Parts run on threads: the work is Arrow, RE2, hashing and
 compression, which release the GIL, and every output depends on its part's inputs alone, never on who made it.
@@ -32,9 +32,21 @@ from stack_data.registry import epochs
 
 log = logging.getLogger(__name__)
 
-STEPS = ("fetch", "exact", "header", "license", "language", "filter", "signatures", "near", "optout", "release")
+STEPS = (
+    "fetch",
+    "exact",
+    "header",
+    "license",
+    "language",
+    "filter",
+    "signal",
+    "signatures",
+    "near",
+    "optout",
+    "release",
+)
 
-DECIDING = ("exact", "header", "license", "language", "filter", "near", "optout")
+DECIDING = ("exact", "header", "license", "language", "filter", "signal", "near", "optout")
 """The steps whose manifests say what a release is made of; signatures are only there when near duplicates are sought."""
 
 

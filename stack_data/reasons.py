@@ -153,12 +153,12 @@ class Reason(Enum):
     )
 
     OPTED_OUT = ("opted_out", "optout", "Somebody whose code it is has opted out (docs/opt-out.md); nothing says who.")
-    SOURCE_GONE = ("source_gone", "optout", "Its repository or package is gone or was made private since it was read.")
     RESERVED_IN_REPOSITORY = (
         "reserved_in_repository",
         "optout",
         "Its repository says that it must not be trained on (docs/signals.md).",
     )
+    SOURCE_GONE = ("source_gone", "optout", "Its repository or package is gone or was made private since it was read.")
 
 
 LEAVING: tuple[Reason, ...] = tuple(reason for reason in Reason if reason.stage == "optout")

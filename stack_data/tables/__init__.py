@@ -28,6 +28,7 @@ def load_table(name: str) -> Any:
 LICENSE_TABLES = ("blueoak_", "license_", "spdx_")
 LANGUAGE_TABLES = ("linguist_",)
 FILTER_TABLES = ("filters",)
+SIGNAL_TABLES = ("opt_out_signals",)
 
 
 @functools.cache
