@@ -178,7 +178,7 @@ def child(path: Path) -> dict[str, Any]:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if result.failures or result.release is None:
         raise SystemExit(f"the build failed: {result.failures or result.unreleased}")
-    run = building._reopen(result.folder)
+    run = building.reopen(result.folder)
     loaded = rows.load(run.build, run.parts())
     sizes = {
         name: getattr(loaded, name).nbytes for name in loaded.__slots__ if hasattr(getattr(loaded, name), "nbytes")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from stack_data import lock as locks
-from stack_data import memory, registry, storage
+from stack_data import memory, registry, signing, storage
 from stack_data.config import BuildConfig
 from stack_data.config_file import load, load_resolved
 from stack_data.decide import decide_all, loading_tables, own_curations
@@ -38,6 +38,7 @@ from stack_data.pipeline import (
 )
 from stack_data.progress import Progress, Silent
 from stack_data.release.release import release
+from stack_data.release.removal_list import publish
 from stack_data.report.facts import report_facts
 from stack_data.report.page import report_page
 from stack_data.report.text import report_text
@@ -209,7 +210,7 @@ def _start(config: BuildConfig, config_folder: Path, folder: Path, anew: str | N
     )  # fmt: skip
 
 
-def _reopen(folder: Path, overrides: Sequence[str] = (), progress: Progress | None = None, but: str = "") -> Run:
+def reopen(folder: Path, overrides: Sequence[str] = (), progress: Progress | None = None, but: str = "") -> Run:
     """Open a finished build with the configuration it was made with; InputError when it is not finished.
 
     but: a step that need not be up to date.
@@ -235,7 +236,7 @@ def _unfinished(folder: Path, step: str) -> InputError:
 
 def check_finished(folder: Path) -> None:
     """Raise InputError unless every step of a build is up to date."""
-    _reopen(folder)
+    reopen(folder)
 
 
 def release_of(
@@ -258,16 +259,20 @@ def release_of(
             config = load_resolved(opened.config, overrides)
             own = [str(Path(one).absolute()) if "://" not in one else one for one in suppressions]
             accepted_lists(opened, config, locks.config_folder(opened), own)
-        run = _reopen(folder, overrides, progress, but="optout")
+        run = reopen(folder, overrides, progress, but="optout")
         run_optout(run)
         made = release(run, full=full)
+        secret = signing.secret_in(os.environ)
+        for earlier in run.build.releases if suppressions or run.lists else ():
+            if earlier != made:
+                publish(run, earlier, secret)
         run.progress.close()
     return read_manifest(made / "manifest.json")
 
 
 def report_of(folder: Path) -> tuple[str, Path, Fold]:
     """Write the report of a finished build anew; return its text, the page and the fold."""
-    run = _reopen(folder)
+    run = reopen(folder)
     joined = fold(run.build, run.config, run.parts())
     failures = dict(run.lock.failures)
     for group in run.lock.groups:

@@ -10,19 +10,15 @@ import argparse
 import json
 import logging
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from stack_data.cli_governance import add_verbs
 from stack_data.compiled import ensure_cache
 from stack_data.errors import ConfigError, FairStackError
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n(see {self.prog} --help)\n")
+from stack_data.terminal import Parser, add_verb, out, plain, progress_of
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -37,12 +33,12 @@ def main(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except FairStackError as error:
-        sys.stderr.write(_plain(f"fairstack: {error}\n"))
+        sys.stderr.write(plain(f"fairstack: {error}\n"))
         return error.exit_code
     except OSError as error:
         # What no stage foresaw: a full or read-only disk, a file that may not be read.
         where = f": {error.filename}" if error.filename else ""
-        sys.stderr.write(_plain(f"fairstack: {error.strerror or error}{where}; what was built before stays valid\n"))
+        sys.stderr.write(plain(f"fairstack: {error.strerror or error}{where}; what was built before stays valid\n"))
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("\nfairstack: stopped; run the same command again to go on\n")
@@ -50,10 +46,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="fairstack data", description="Build a corpus, release it, explain and verify it.")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
+    parser = Parser(prog="fairstack data", description="Build a corpus, release it, explain and verify it.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=Parser)
 
-    build = _verb(verbs, "build", _build, "run every step of a build, skipping what is done")
+    build = add_verb(verbs, "build", _build, "run every step of a build, skipping what is done")
     build.add_argument("config", type=Path, metavar="CONFIG", help="TOML file, e.g. configs/demo.toml")
     build.add_argument("--set", action="append", default=[], metavar="a.b=value", help="override one value")
     build.add_argument(
@@ -66,12 +62,12 @@ def _parser() -> argparse.ArgumentParser:
         help="make this step and what follows anew: fetch, exact, header, license, language, filter, signal, signatures, near",
     )
 
-    refresh = _verb(verbs, "refresh", _refresh, "ask the sources of a build again and take up what changed")
+    refresh = add_verb(verbs, "refresh", _refresh, "ask the sources of a build again and take up what changed")
     refresh.add_argument("build", type=Path, metavar="BUILD")
     refresh.add_argument("--config", type=Path, metavar="CONFIG", help="a configuration with sources added or changed")
     refresh.add_argument("--set", action="append", default=[], metavar="a.b=value", help="override one value")
 
-    release = _verb(verbs, "release", _release, "make a release of a finished build")
+    release = add_verb(verbs, "release", _release, "make a release of a finished build")
     release.add_argument("build", type=Path, metavar="BUILD")
     release.add_argument("--version", metavar="X.Y.Z", help="version of the release (release.version)")
     release.add_argument("--parent", metavar="X.Y.Z", help="the release it follows; default: the newest below it")
@@ -85,17 +81,25 @@ def _parser() -> argparse.ArgumentParser:
     release.add_argument("--full", action="store_true", help="write every byte anew instead of taking shards over")
     release.add_argument("--set", action="append", default=[], metavar="a.b=value", help="e.g. release.title=...")
 
-    report = _verb(verbs, "report", _report, "print the attrition table and write report.html")
+    report = add_verb(verbs, "report", _report, "print the attrition table and write report.html")
     report.add_argument("build", type=Path, metavar="BUILD")
 
-    why = _verb(verbs, "why", _why, "explain what happened to a file and why")
+    why = add_verb(verbs, "why", _why, "explain what happened to a file and why")
     why.add_argument("build", type=Path, metavar="BUILD")
     why.add_argument("id", metavar="ID", help="content_id (or its first digits), or a path as the source spells it")
 
-    verify = _verb(verbs, "verify", _verify, "check every byte of a build or a release against its manifests")
+    verify = add_verb(verbs, "verify", _verify, "check every byte of a build or a release against its manifests")
     verify.add_argument("folder", type=Path, metavar="BUILD|RELEASE")
 
-    similar = _verb(verbs, "similar", _similar, "say which files of a release a file is a near duplicate of")
+    update = add_verb(verbs, "update", _update, "take out of a copy of a release what has left it since")
+    update.add_argument("release", type=Path, metavar="RELEASE")
+    update.add_argument("list", metavar="LIST", help="the builder's removal list for this release, path or URL")
+    update.add_argument("--key", action="append", default=[], metavar="BASE64", help="a public key to trust")
+
+    purge = add_verb(verbs, "purge", _purge, "erase what has opted out from a build and its older releases")
+    purge.add_argument("build", type=Path, metavar="BUILD")
+
+    similar = add_verb(verbs, "similar", _similar, "say which files of a release a file is a near duplicate of")
     similar.add_argument("release", type=Path, metavar="RELEASE")
     similar.add_argument("file", type=Path, metavar="FILE")
 
@@ -103,31 +107,10 @@ def _parser() -> argparse.ArgumentParser:
         ("license", _license, "say which licence files stand under, with evidence"),
         ("language", _language, "say which language files are in"),
     ):
-        verb = _verb(verbs, name, run, purpose)
+        verb = add_verb(verbs, name, run, purpose)
         verb.add_argument("paths", nargs="+", metavar="PATH")
+    add_verbs(verbs)
     return parser
-
-
-def _verb(verbs: Any, name: str, run: Any, purpose: str) -> argparse.ArgumentParser:
-    verb: argparse.ArgumentParser = verbs.add_parser(
-        name, help=purpose, description=purpose[0].upper() + purpose[1:] + "."
-    )
-    verb.set_defaults(run=run)
-    verb.add_argument("--json", action="store_true", help="print machine-readable results")
-    return verb
-
-
-def _out(text: str) -> None:
-    sys.stdout.write(_plain(text) + "\n")
-
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def _plain(text: str) -> str:
-    """Return text that a terminal only shows: names may hold bytes that are no UTF-8, or escape sequences."""
-    readable = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", readable)
 
 
 def _build(arguments: argparse.Namespace) -> int:
@@ -139,9 +122,9 @@ def _build(arguments: argparse.Namespace) -> int:
         return _dry_run(config, arguments)
     if arguments.sample is not None:
         raise ConfigError("--sample belongs to --dry-run")
-    result = build(config, arguments.config.resolve().parent, arguments.anew, _progress(arguments))
+    result = build(config, arguments.config.resolve().parent, arguments.anew, progress_of(arguments))
     if arguments.json:
-        _out(json.dumps(result.to_json()))
+        out(json.dumps(result.to_json()))
     else:
         _show(result)
     return 1 if result.failures or result.refused else 0
@@ -155,8 +138,8 @@ def _dry_run(config: Any, arguments: argparse.Namespace) -> int:
     if not 0 < sample < 1e9 or arguments.anew:
         raise ConfigError("--dry-run takes --sample MB, more than 0, and no --anew")
     folder = arguments.config.resolve().parent
-    found = dry_run(config, folder, round(sample * 1e6), _progress(arguments))
-    _out(json.dumps(found.to_json()) if arguments.json else estimate_text(found))
+    found = dry_run(config, folder, round(sample * 1e6), progress_of(arguments))
+    out(json.dumps(found.to_json()) if arguments.json else estimate_text(found))
     return 1 if found.failures else 0
 
 
@@ -164,15 +147,15 @@ def _show(result: Any, again: bool = True) -> None:
     """Print what a build came to."""
     from stack_data.report.attrition import attrition_table, human_bytes
 
-    _out(attrition_table(result.fold))
-    _out("")
+    out(attrition_table(result.fold))
+    out("")
     for key, reason in sorted(result.failures.items()):
-        _out(f"missing: {key}: {reason}")
+        out(f"missing: {key}: {reason}")
     if result.failures and again:
         without = f"fairstack data release {result.folder}"
-        _out(f"{len(result.failures)} could not be read; the same command tries again. To release without: {without}")
-    _out(f"release: {result.release or result.unreleased}")
-    _out(
+        out(f"{len(result.failures)} could not be read; the same command tries again. To release without: {without}")
+    out(f"release: {result.release or result.unreleased}")
+    out(
         f"build: kept {result.fold.kept.num_rows:,} of {result.fold.num_entries:,} files, {human_bytes(result.kept_bytes)}"
     )
 
@@ -180,25 +163,17 @@ def _show(result: Any, again: bool = True) -> None:
 def _refresh(arguments: argparse.Namespace) -> int:
     from stack_data.build import refresh
 
-    result, changes = refresh(arguments.build, arguments.set, arguments.config, _progress(arguments))
+    result, changes = refresh(arguments.build, arguments.set, arguments.config, progress_of(arguments))
     found = {name: list(getattr(changes, name)) for name in ("changed", "new", "gone")}
     if arguments.json:
-        _out(json.dumps(result.to_json() | found))
+        out(json.dumps(result.to_json() | found))
     else:
         _show(result, again=False)
         for name, keys in found.items():
             for key in keys:
-                _out(f"{name}: {key}")
-        _out("refresh: " + ", ".join(f"{len(keys):,} {name}" for name, keys in found.items()))
+                out(f"{name}: {key}")
+        out("refresh: " + ", ".join(f"{len(keys):,} {name}" for name, keys in found.items()))
     return 1 if result.failures else 0
-
-
-def _progress(arguments: argparse.Namespace) -> Any:
-    from stack_data.progress import Bar, Lines, Silent
-
-    if arguments.json:
-        return Silent()
-    return Bar() if sys.stderr.isatty() else Lines()
 
 
 def _release(arguments: argparse.Namespace) -> int:
@@ -207,17 +182,17 @@ def _release(arguments: argparse.Namespace) -> int:
     named = [("version", arguments.version), ("parent", arguments.parent)]
     overrides = arguments.set + [f'release.{name}="{value}"' for name, value in named if value]
     made = release_of(
-        arguments.build, overrides, _progress(arguments), suppressions=arguments.suppressions, full=arguments.full
+        arguments.build, overrides, progress_of(arguments), suppressions=arguments.suppressions, full=arguments.full
     )
     version = made.plan["config"]["version"]
     folder, files, changes = arguments.build / "releases" / version, made.counts["files"], made.counts["changes"]
     if arguments.json:
-        _out(json.dumps({"release": str(folder), "files": files, "lists": made.plan["lists"], "changes": changes}))
+        out(json.dumps({"release": str(folder), "files": files, "lists": made.plan["lists"], "changes": changes}))
         return 0
     for change in ("added", "removed") if changes else ():
         for reason, count in changes[change].items():
-            _out(f"{change}: {count['files']:,} files, {reason}")
-    _out(f"release: {files:,} files in {folder}" + (f", following {changes['parent']}" if changes else ""))
+            out(f"{change}: {count['files']:,} files, {reason}")
+    out(f"release: {files:,} files in {folder}" + (f", following {changes['parent']}" if changes else ""))
     return 0
 
 
@@ -230,12 +205,10 @@ def _report(arguments: argparse.Namespace) -> int:
             {"stage": one.stage, "reason": one.reason, "files": one.num_files, "bytes": one.num_bytes}
             for one in fold.attrition
         ]
-        _out(
-            json.dumps({"attrition": rows, "entries": fold.num_entries, "kept": fold.kept.num_rows, "page": str(page)})
-        )
+        out(json.dumps({"attrition": rows, "entries": fold.num_entries, "kept": fold.kept.num_rows, "page": str(page)}))
     else:
-        _out(text)
-        _out(f"\nreport: {page}")
+        out(text)
+        out(f"\nreport: {page}")
     return 0
 
 
@@ -245,7 +218,7 @@ def _why(arguments: argparse.Namespace) -> int:
     # As everywhere, bytes of a name that are no UTF-8 are known by their escaped form.
     found = why(arguments.build, os.fsencode(arguments.id).decode("utf-8", "backslashreplace"))
     for one in found:
-        _out(json.dumps(one) if arguments.json else explain(one))
+        out(json.dumps(one) if arguments.json else explain(one))
     return 0
 
 
@@ -254,13 +227,47 @@ def _verify(arguments: argparse.Namespace) -> int:
 
     result = verify(arguments.folder)
     if arguments.json:
-        _out(json.dumps({"files": result.num_files, "rows": result.num_rows, "problems": result.problems}))
+        out(json.dumps({"files": result.num_files, "rows": result.num_rows, "problems": result.problems}))
     else:
         for problem in result.problems:
-            _out(problem)
+            out(problem)
         state = "all sound" if not result.problems else f"{len(result.problems)} problems"
-        _out(f"verify: {result.num_files:,} files and {result.num_rows:,} rows checked, {state}")
+        out(f"verify: {result.num_files:,} files and {result.num_rows:,} rows checked, {state}")
     return 1 if result.problems else 0
+
+
+def _update(arguments: argparse.Namespace) -> int:
+    from stack_data.update import update
+
+    done = update(arguments.release, arguments.list, arguments.key)
+    files = done.record.files if done.record else {}
+    if arguments.json:
+        out(json.dumps({"epoch": done.epoch, "removed": done.num_files, "rewritten": sorted(files)}))
+    elif done.record:
+        out(
+            f"update: {done.num_files:,} files taken out, {len(files):,} files of the release rewritten, epoch {done.epoch}"
+        )
+    else:
+        out(f"update: {arguments.release} is up to date with epoch {done.epoch}")
+    return 0
+
+
+def _purge(arguments: argparse.Namespace) -> int:
+    from stack_data.purge import purge
+
+    done = purge(arguments.build, progress_of(arguments))
+    if arguments.json:
+        releases = {version: record.facts["num_files"] for version, record in done.releases.items()}
+        out(
+            json.dumps({"contents": done.num_contents, "releases": releases, "removals": list(map(str, done.removals))})
+        )
+        return 0
+    for version, record in done.releases.items():
+        out(f"release {version}: {record.facts['num_files']:,} files taken out")
+    for path in done.removals:
+        out(f"removal list for those who hold a copy: {path}")
+    out(f"purge: {done.num_contents:,} contents erased; check it with: fairstack data verify {arguments.build}")
+    return 0
 
 
 def _similar(arguments: argparse.Namespace) -> int:
@@ -269,13 +276,13 @@ def _similar(arguments: argparse.Namespace) -> int:
     found = similar(arguments.release, arguments.file)
     for one in found:
         licenses = " AND ".join(one.detected_licenses)
-        _out(
+        out(
             json.dumps(one.to_json())
             if arguments.json
             else f"{one.similarity:.3f}  {one.content_id}  {one.host}/{one.repo_name}: {one.path} ({licenses})"
         )
     if not arguments.json:
-        _out(f"similar: {len(found):,} near duplicates in {arguments.release}")
+        out(f"similar: {len(found):,} near duplicates in {arguments.release}")
     return 0
 
 
@@ -297,9 +304,9 @@ def _inspect(look: Callable[[Sequence[str]], Iterator[dict[str, Any]]], paths: S
     for path in paths:
         try:
             for found in look([path]):
-                _out(json.dumps(found))
+                out(json.dumps(found))
         except FairStackError as error:
             sys.stdout.flush()
-            sys.stderr.write(_plain(f"fairstack: {error}\n"))
+            sys.stderr.write(plain(f"fairstack: {error}\n"))
             failed = 1
     return failed

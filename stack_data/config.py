@@ -190,6 +190,8 @@ class ReleaseConfig(Model):
     """Least bytes of the validation split; with fewer there is none."""
     seed: int = 0
     """Seeds shard and split hashes."""
+    key: str = ""
+    """Public key (base64) with which removal lists of this release are signed; empty: they are not."""
     creator: str = "FairStack"
     """Who made it; shown in the Croissant file."""
     contact: str = ""

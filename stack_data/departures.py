@@ -15,12 +15,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stack_data import storage
+from stack_data import manifest, storage
 from stack_data.layout import Build
+from stack_data.purges import erased
 from stack_data.reasons import LEAVING, Reason
 from stack_data.rows import Rows, numpy_of
+from stack_data.signals import candidates
 
 _Bools = npt.NDArray[np.bool_]
+
+ERASING = (Reason.OPTED_OUT, Reason.RESERVED_IN_REPOSITORY)
+"""What a purge erases. A source that is merely gone is left out, and not erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,39 @@ class Departures:
         }
 
 
-def leaving(build: Build, parts: Sequence[tuple[str, str]]) -> npt.NDArray[np.int8]:
+def leaving(build: Build, rows: Rows, parts: Sequence[tuple[str, str]]) -> npt.NDArray[np.int8]:
     """Return why each place leaves: int8[P], its number in LEAVING, -1 when it stays."""
+    left = _decided(build, parts)
+    groups = dict.fromkeys(group for group, _ in parts)
+    if not build.purges.exists() or not rows.ids:
+        return left
+    outputs = {
+        name: output
+        for group in groups
+        for name, output in manifest.read(build.group_manifest(group)).outputs.items()
+        if name.startswith("files/")
+    }
+    gone = pa.array(sorted(erased(build.folder, outputs)), pa.string())
+    hit = of_content(rows, numpy_of(pc.is_in(rows.ids, gone)).astype(bool))
+    return np.where((left < 0) & hit, LEAVING.index(Reason.PURGED), left).astype(np.int8)
+
+
+def erasable(build: Build, parts: Sequence[tuple[str, str]]) -> pa.Array:
+    """Return the ids of contents all of whose places have opted out or are reserved: string, sorted."""
+    leaves, stays = [pa.array([], pa.string())], [pa.array([], pa.string())]
+    for _, part in parts:
+        reasons = storage.read_parquet(build.decisions("optout", part), ["reason"])["reason"].cast(pa.string())
+        places = storage.read_parquet(build.provenance(part), ["content_id", "path"])
+        hit = pc.is_in(reasons, pa.array([one.value for one in ERASING]))
+        hit = pc.and_(hit, pc.invert(pc.match_substring_regex(places["path"], candidates())))
+        leaves.append(places["content_id"].filter(hit).drop_null().combine_chunks())
+        stays.append(places["content_id"].filter(pc.invert(hit)).drop_null().combine_chunks())
+    left = pa.concat_arrays(leaves).unique()
+    gone = left.filter(pc.invert(pc.is_in(left, pa.concat_arrays(stays).unique())))
+    return gone.take(pc.sort_indices(gone))
+
+
+def _decided(build: Build, parts: Sequence[tuple[str, str]]) -> npt.NDArray[np.int8]:
     names = pa.array([reason.value for reason in LEAVING])
     found = [np.empty(0, np.int8)]
     for _, part in parts:

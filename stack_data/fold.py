@@ -135,7 +135,7 @@ def fold(build: Build, config: BuildConfig, parts: Sequence[tuple[str, str]], au
     verdict = verdicts_of(rows, config)
     seen = _seen(rows, audience)
     before = verdict.kept_place & seen & of_content(rows, verdict.kept)
-    left = leaving(build, parts)
+    left = leaving(build, rows, parts)
     kept_place = before & (left < 0)
     would, remains = has_place(rows, before), has_place(rows, kept_place)
     near = _near(build, rows, remains)

@@ -65,11 +65,7 @@ class Run:
 
     def parts(self) -> list[tuple[str, str]]:
         """Return (group, part) of every part, in order."""
-        return [
-            (group.name, part_name(group.name, number))
-            for group in self.lock.groups
-            for number in range(self.num_parts(group.name))
-        ]
+        return parts_of(self.build, self.lock)
 
     def part_bytes(self) -> dict[str, int]:
         """Return the bytes of text of every part."""
@@ -92,6 +88,15 @@ class Run:
         """Finish a step that progress has begun to show."""
         self.progress.end()
         memory.give_back()
+
+
+def parts_of(build: Build, lock: Lock | None = None) -> list[tuple[str, str]]:
+    """Return (group, part) of every part of a fetched build, in order. lock: where it was read before."""
+    return [
+        (group.name, part_name(group.name, number))
+        for group in (lock or locks.read(build)).groups
+        for number in range(int(manifest.read(build.group_manifest(group.name)).counts["parts"]))
+    ]
 
 
 def start(
@@ -117,7 +122,7 @@ def remove_from(build: Build, step: str) -> None:
     """Delete the outputs of a step and of all that follow from it, so that they are made anew."""
     for name in STEPS[STEPS.index(step) :]:
         if name == "fetch":
-            for folder in ("files", "provenance", "repositories", "cache", "decisions"):
+            for folder in ("files", "provenance", "repositories", "cache", "decisions", "purges"):
                 shutil.rmtree(build.folder / folder, ignore_errors=True)
             build.lock.unlink(missing_ok=True)
         else:

@@ -159,6 +159,11 @@ class Reason(Enum):
         "Its repository says that it must not be trained on (docs/signals.md).",
     )
     SOURCE_GONE = ("source_gone", "optout", "Its repository or package is gone or was made private since it was read.")
+    PURGED = (
+        "purged",
+        "optout",
+        "Its bytes were erased after an opt-out; to have it again, fetch it again (--anew fetch).",
+    )
 
 
 LEAVING: tuple[Reason, ...] = tuple(reason for reason in Reason if reason.stage == "optout")

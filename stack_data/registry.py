@@ -27,33 +27,38 @@ _TIMEOUT = httpx.Timeout(30.0)
 
 def fetch(location: str, keys: Mapping[str, Iterable[str]], folder: Path) -> tuple[SuppressionList, bytes]:
     """Return the list at a path (relative to `folder`) or URL, checked, and its bytes. InputError says what is wrong with it."""
-    raw = _download(location) if "://" in location else _read(folder / Path(location).expanduser())
-    return read(raw, location, keys), raw
+    found = raw(location, folder)
+    return read(found, location, keys), found
+
+
+def raw(location: str, folder: Path) -> bytes:
+    """Return the bytes at a path (relative to `folder`) or https URL; InputError when they cannot be had."""
+    return _download(location) if "://" in location else _read(folder / Path(location).expanduser())
 
 
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"suppression list {path} cannot be read: {error.strerror}") from error
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _download(url: str) -> bytes:
     parts = urlsplit(url)
     is_local = parts.hostname in ("localhost", "127.0.0.1", "::1")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_local):
-        raise InputError(f"suppression list {url}: only https:// and paths are read")
+        raise InputError(f"{url}: only https:// and paths are read")
     received = bytearray()
     try:
         with httpx.stream("GET", url, timeout=_TIMEOUT, follow_redirects=False) as answer:
             if answer.status_code != 200:
-                raise InputError(f"suppression list {url}: the server answered {answer.status_code}")
+                raise InputError(f"{url}: the server answered {answer.status_code}")
             for block in answer.iter_bytes():
                 received += block
                 if len(received) > MAX_BYTES:
-                    raise InputError(f"suppression list {url}: is larger than {MAX_BYTES:,} bytes")
+                    raise InputError(f"{url}: is larger than {MAX_BYTES:,} bytes")
     except httpx.HTTPError as error:
-        raise InputError(f"suppression list {url} cannot be fetched: {error or type(error).__name__}") from error
+        raise InputError(f"{url} cannot be fetched: {error or type(error).__name__}") from error
     return bytes(received)
 
 
@@ -64,36 +69,36 @@ def accept(
 
     stored: the build's folder of accepted lists. Raises InputError, before anything is kept, when one list is not acceptable.
     """
-    known = {one.issuer: (one, raw) for one, raw in _stored(stored)}
+    known = {one.issuer: (one, text) for one, text in _stored(stored)}
     fresh: dict[str, tuple[SuppressionList, bytes]] = {}
     for location in locations:
-        found, raw = fetch(location, keys, folder)
+        found, text = fetch(location, keys, folder)
         if found.issuer in fresh:
             raise InputError(f"{location}: a second list of issuer {found.issuer!r}; name one list of each issuer")
         if found.issuer in known:
-            _refuse_older(location, found, raw, *known[found.issuer])
-        fresh[found.issuer] = (found, raw)
-    for issuer, (_, raw) in fresh.items():
-        if issuer not in known or known[issuer][1] != raw:
+            _refuse_older(location, found, text, *known[found.issuer])
+        fresh[found.issuer] = (found, text)
+    for issuer, (_, text) in fresh.items():
+        if issuer not in known or known[issuer][1] != text:
             with storage.replacing(stored / f"{issuer}.jsonl") as temporary:
-                temporary.write_bytes(raw)
+                temporary.write_bytes(text)
     return [one for _, (one, _) in sorted((known | fresh).items())]
 
 
 def _stored(folder: Path) -> Iterable[tuple[SuppressionList, bytes]]:
     for path in sorted(folder.glob("*.jsonl")):
-        raw = _read(path)
+        text = _read(path)
         # Its signature was checked when it was accepted; keys may have been retired since.
-        yield read(raw, str(path), {}, is_trusted=True), raw
+        yield read(text, str(path), {}, is_trusted=True), text
 
 
-def _refuse_older(location: str, found: SuppressionList, raw: bytes, old: SuppressionList, old_raw: bytes) -> None:
+def _refuse_older(location: str, found: SuppressionList, text: bytes, old: SuppressionList, old_raw: bytes) -> None:
     if found.epoch < old.epoch:
         raise InputError(
             f"{location}: line 1: epoch {found.epoch} of issuer {found.issuer!r} is older than epoch {old.epoch}, which this build has "
             "used; fetch the newest list"
         )
-    if found.epoch == old.epoch and raw != old_raw:
+    if found.epoch == old.epoch and text != old_raw:
         raise InputError(
             f"{location}: line 1: epoch {found.epoch} of issuer {found.issuer!r} was another list (SHA-256 "
             f"{hashlib.sha256(old_raw).hexdigest()[:16]}...) when this build used it; a changed list needs a higher epoch"

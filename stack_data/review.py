@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,56 +25,16 @@ import numpy as np
 from stack_data import manifest, storage
 from stack_data.config_file import load_resolved
 from stack_data.errors import InputError
-from stack_data.layout import Build
+from stack_data.layout import Build, version_key
 from stack_data.licenses.policy import policy_of
 from stack_data.review_sample import draw, sheet_rows
 from stack_data.review_sheet import FILLED, SHOWN, Line, csv_text, read_lines
+from stack_data.reviewed import FORMAT, UNKNOWN_ROWS, Review, is_version, read_record
 from stack_data.unknown_licenses import UnknownText, unknown_texts
 
-FORMAT = "fairstack-review/1"
 CONFIDENCE = 0.95
 SAMPLE = 300
 """Files looked at by default: without a wrong one the bound is then just under 1%."""
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """What people found in a sample of a release.
-
-    identity     SHA-256 of the release's manifest; num_files: how many files it has
-    sampled      lines of the sheet; reviewed: those with a verdict, the sum of the three that follow
-    upper_bound  one-sided 95% upper confidence bound of the share of wrongly permissive files, unsure ones counted as wrong
-    reviewers    how many people; their names stay in the sheet
-    """
-
-    version: str
-    identity: str
-    num_files: int
-    sampled: int
-    seed: int
-    reviewed: int
-    permissive: int
-    not_permissive: int
-    unsure: int
-    upper_bound: float
-    reviewers: int
-    first_date: str
-    last_date: str
-    sheet_sha256: str
-
-    def sentence(self) -> str:
-        """Return what a card says of the review."""
-        people = "one person" if self.reviewers == 1 else f"{self.reviewers} people"
-        opened = f" of {self.sampled:,} drawn" if self.reviewed < self.sampled else ""
-        return (
-            f"Of version {self.version}, {self.reviewed:,} files{opened}, a uniform sample, were read by {people} until "
-            f"{self.last_date}: {self.not_permissive:,} wrongly permissive, {self.unsure:,} unsure. With 95% confidence at most "
-            f"{100 * self.upper_bound:.2f}% of its files are wrongly permissive (unsure ones counted as wrong)."
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the review as plain JSON values."""
-        return {"format": FORMAT, **asdict(self)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +84,7 @@ def read_sheet(build: Path, sheet: Path, version: str | None = None) -> Review:
     """
     opened = Build.open(build)
     name = version or (sheet.stem if _record(opened, sheet.stem).exists() else release_folder(opened, None).name)
-    drawn = _read(_record(opened, name))
+    drawn = read_record(_record(opened, name))
     try:
         content = sheet.read_bytes()
     except OSError as error:
@@ -133,20 +93,10 @@ def read_sheet(build: Path, sheet: Path, version: str | None = None) -> Review:
     if not lines:
         raise InputError(f"{sheet}: no line has a verdict yet")
     _check_agreement(opened, sheet, lines)
-    found = _review(drawn, lines, hashlib.sha256(content).hexdigest())
+    unknown = tuple((one.text_sha256, one.num_files, one.num_bytes) for one in unknown_texts(build)[:UNKNOWN_ROWS])
+    found = replace(_review(drawn, lines, hashlib.sha256(content).hexdigest()), unknown=unknown)
     storage.write_json(_folder(opened) / f"{name}.json", found.to_json())
     return found
-
-
-def reviews(build: Path, before: str | None = None) -> Review | None:
-    """Return the review of the latest release that has one, None without. before: only releases of lower versions."""
-    folder = build / "reviews"
-    named = [path for path in folder.glob("*.json") if _is_version(path.stem)] if folder.is_dir() else []
-    named = [path for path in named if before is None or _number(path.stem) < _number(before)]
-    if not named:
-        return None
-    value = _read(max(named, key=lambda path: _number(path.stem)))
-    return Review(**{key: value[key] for key in Review.__slots__})
 
 
 def upper_bound(wrong: int, looked_at: int, confidence: float = CONFIDENCE) -> float:
@@ -178,7 +128,7 @@ def _at_most(count: int, total: int, share: float) -> float:
 def release_folder(build: Build, version: str | None) -> Path:
     """Return the folder of a release of a build, the latest by default; InputError when there is none."""
     made = {path.parent.name: path.parent for path in build.release("").glob("*/manifest.json")}
-    versions = sorted(filter(_is_version, made), key=_number)
+    versions = sorted(filter(is_version, made), key=version_key)
     wanted = version or (versions[-1] if versions else "")
     if wanted not in versions:
         there = (
@@ -188,27 +138,12 @@ def release_folder(build: Build, version: str | None) -> Path:
     return made[wanted]
 
 
-def _is_version(name: str) -> bool:
-    return re.fullmatch(r"\d+\.\d+\.\d+", name) is not None
-
-
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(map(int, version.split(".")))
-
-
 def _folder(build: Build) -> Path:
     return build.folder / "reviews"
 
 
 def _record(build: Build, version: str) -> Path:
     return _folder(build) / f"{version}.sample.json"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    value = storage.read_json(path)
-    if not isinstance(value, dict) or value.get("format") != FORMAT:
-        raise InputError(f"{path} is no {FORMAT} file; a newer fairstack may have written it")
-    return value
 
 
 def _check_agreement(build: Build, sheet: Path, lines: list[Line]) -> None:
@@ -227,15 +162,13 @@ def _check_agreement(build: Build, sheet: Path, lines: list[Line]) -> None:
 
 
 def _review(drawn: dict[str, Any], lines: list[Line], sheet_sha256: str) -> Review:
-    counts = {
-        verdict: sum(line.verdict == verdict for line in lines)
-        for verdict in ("permissive", "not_permissive", "unsure")
-    }
+    counts = Counter(line.verdict for line in lines)
     wrong = counts["not_permissive"] + counts["unsure"]
     dates = np.sort([line.date for line in lines]).tolist()
     return Review(
         version=drawn["version"], identity=drawn["identity"], num_files=drawn["num_files"], seed=drawn["seed"],
-        sampled=len(drawn["content_ids"]), reviewed=len(lines), **counts, upper_bound=upper_bound(wrong, len(lines)),
+        sampled=len(drawn["content_ids"]), reviewed=len(lines), permissive=counts["permissive"],
+        not_permissive=counts["not_permissive"], unsure=counts["unsure"], upper_bound=upper_bound(wrong, len(lines)),
         reviewers=len({line.reviewer.casefold() for line in lines}), first_date=dates[0], last_date=dates[-1],
         sheet_sha256=sheet_sha256,
     )  # fmt: skip

@@ -278,6 +278,14 @@ def read_row_group(path: Path, index: int, columns: list[str] | None = None) -> 
         raise InputError(f"{path} is damaged or no Parquet file: {first_line(error)}") from error
 
 
+def num_rows(path: Path) -> int:
+    """Return the number of rows of a Parquet file; InputError when it is missing or damaged."""
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path} is damaged or no Parquet file: {first_line(error)}") from error
+
+
 def read_metadata(path: Path) -> dict[str, str] | None:
     """Return the key-value metadata of a Parquet file, or None when there is no whole file."""
     try:

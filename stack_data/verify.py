@@ -1,8 +1,9 @@
 """`data verify`: every file of a build or a release against its manifests, and every released row against itself.
 
 A release folder is checked alone, wherever it was copied to. What is recomputed: SHA-256 of each listed file, the
-decoding of every column, content_id and text_sha256 from the text, shard, order and counts, and that provenance and
-notices speak of exactly the released contents. Not recomputed: licence decisions (rerun the build for that).
+decoding of every column, content_id and text_sha256 from the text, shard, order and counts, that provenance and notices speak of
+exactly the released contents, and the Merkle trees. Where a purge rewrote a file, its record says which bytes count, and
+what was erased must be nowhere. Not recomputed: licence decisions (rerun the build for that).
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from stack_data import manifest, storage
+from stack_data import manifest, merkle, purges, storage
 from stack_data.config_file import load_resolved
+from stack_data.departures import erasable
 from stack_data.errors import FairStackError, InputError
 from stack_data.id_columns import content_hash
 from stack_data.identity import content_id
 from stack_data.layout import Build
 from stack_data.lock import read as read_lock
+from stack_data.pipeline import parts_of
 from stack_data.release.tables import DATA
 
 
@@ -60,24 +63,59 @@ def _verify_build(build: Build, result: Verification) -> None:
             result.problems.append(str(error))
             continue
         _check_files(build.folder, listed, result)
+    gone, left = _erased(build, result)
     for group in read_lock(build).groups:
         for path in sorted((build.folder / "files").glob(f"{group.name}-*.parquet")):
-            _check_contents(path, result)
+            _check_contents(path, gone, left, result)
     for release in sorted((build.folder / "releases").glob("*/manifest.json")):
         _verify_release(release.parent, result)
 
 
+def _erased(build: Build, result: Verification) -> tuple[set[str], set[str]]:
+    """Return the ids that were erased from the files of a build, and those of them that nobody else has brought since."""
+    if purges.is_pending(build.folder):
+        result.problems.append(
+            f"{build.folder}: a purge was stopped; run it again: fairstack data purge {build.folder}"
+        )
+    outputs = {
+        name: output
+        for group in read_lock(build).groups
+        if (made := manifest.read_if_present(build.group_manifest(group.name)))
+        for name, output in made.outputs.items()
+        if name.startswith("files/")
+    }
+    gone = purges.erased(build.folder, outputs)
+    return gone, gone & set(erasable(build, parts_of(build)).to_pylist()) if gone else gone
+
+
 def _check_files(folder: Path, listed: manifest.Manifest, result: Verification) -> None:
-    for name, output in sorted(listed.outputs.items()):
-        result.num_files += 1
+    """Hash every listed file, and decode every column of the tables among them."""
+    wanted = purges.current(folder, listed.outputs)
+    for name in sorted(listed.outputs):
         path = folder / name
+        if wanted[name] == purges.GONE:
+            if path.exists():
+                result.problems.append(f"{path}: is there although it was purged")
+            continue
+        result.num_files += 1
         if not path.exists():
             result.problems.append(f"{path}: missing")
-        elif path.stat().st_size != output.num_bytes or storage.sha256_file(path) != output.sha256:
+        elif storage.sha256_file(path) != wanted[name]:
             result.problems.append(f"{path}: its bytes are not those of the manifest")
+        elif path.suffix == ".parquet":
+            _decode(path, result)
 
 
-def _check_contents(path: Path, result: Verification) -> None:
+def _decode(path: Path, result: Verification) -> None:
+    try:
+        for _ in storage.read_row_groups(path):
+            pass
+    except InputError as error:
+        result.problems.append(str(error))
+
+
+def _check_contents(path: Path, gone: set[str], left: set[str], result: Verification) -> None:
+    """Rehash the contents of a part. gone: ids that were erased; left: those that must be nowhere."""
     try:
         for table in storage.read_row_groups(path):
             result.num_rows += table.num_rows
@@ -85,7 +123,10 @@ def _check_contents(path: Path, result: Verification) -> None:
                 table["content_id"].to_pylist(), table["sha256"].to_pylist(), table["content"].to_pylist(), strict=True
             )
             for identity, digest, content in rows:
-                if content is not None and (
+                if (content is None and identity not in gone) or (content is not None and identity in left):
+                    state = "missing" if content is None else "still there although it was purged"
+                    result.problems.append(f"{path}: {identity}: its content is {state}")
+                elif content is not None and (
                     content_id(content) != identity or hashlib.sha256(content).hexdigest() != digest
                 ):
                     result.problems.append(f"{path}: {identity}: the content has another hash")
@@ -101,19 +142,36 @@ def _verify_release(folder: Path, result: Verification) -> None:
         return
     _check_files(folder, listed, result)
     extra = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    extra -= {*listed.outputs, "manifest.json"}
+    extra = {name for name in extra if not name.startswith("purges/")} - {*listed.outputs, "manifest.json"}
     result.problems += [f"{folder / name}: not in the manifest" for name in sorted(extra)]
+    if purges.is_pending(folder):
+        result.problems.append(f"{folder}: taking files out of it was stopped; run the same command again")
+    removed = {one for record in purges.records(folder) for one in record.content_ids}
+    _check_trees(folder, listed, result)
     rows = 0
     for name in sorted(one for one in listed.outputs if one.startswith("data/")):
         try:
-            rows += _check_shard(folder, name.removeprefix("data/"), listed.plan["config"], result)
+            rows += _check_shard(folder, name.removeprefix("data/"), listed.plan["config"], removed, result)
         except InputError as error:
             result.problems.append(str(error))
-    if rows != listed.counts["files"]:
-        result.problems.append(f"{folder}: {rows} rows, the manifest says {listed.counts['files']}")
+    if rows != listed.counts["files"] - len(removed):
+        less = f", of which {len(removed)} were taken out" if removed else ""
+        result.problems.append(f"{folder}: {rows} rows, the manifest says {listed.counts['files']}{less}")
 
 
-def _check_shard(folder: Path, name: str, config: dict[str, Any], result: Verification) -> int:
+def _check_trees(folder: Path, listed: manifest.Manifest, result: Verification) -> None:
+    for name, opened in (("contents", merkle.open_contents), ("names", merkle.open_names)):
+        try:
+            with opened(folder / "merkle") as tree:
+                stated, found = listed.counts["merkle"][name], {"size": tree.head().size, "root": tree.head().root}
+                if found != stated:
+                    result.problems.append(f"{folder}: the tree of {name} has another root than the manifest says")
+                result.problems += [f"{folder}: {problem}" for problem in tree.problems()]
+        except InputError as error:
+            result.problems.append(str(error))
+
+
+def _check_shard(folder: Path, name: str, config: dict[str, Any], removed: set[str], result: Verification) -> int:
     """Check one data shard, and that provenance and notices stand beside it; return its rows."""
     path = folder / "data" / name
     ids: list[str] = []
@@ -124,6 +182,7 @@ def _check_shard(folder: Path, name: str, config: dict[str, Any], result: Verifi
         _check_rows(path, table, result)
         ids += table["content_id"].to_pylist()
     result.num_rows += len(ids)
+    result.problems += [f"{path}: {one}: is there although it was taken out" for one in ids if one in removed]
     _check_order(path, name, ids, int(config["seed"]), result)
     places = storage.read_parquet(folder / "provenance" / name, ["released_content_id", "rank"])
     first = [one["released_content_id"] for one in places.to_pylist() if one["rank"] == 0]

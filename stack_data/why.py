@@ -15,10 +15,9 @@ from stack_data.build import check_finished
 from stack_data.config_file import load_resolved
 from stack_data.errors import InputError
 from stack_data.fold import fold
-from stack_data.layout import Build, part_name
-from stack_data.lock import read as read_lock
-from stack_data.manifest import read as read_manifest
+from stack_data.layout import Build
 from stack_data.manifest import read_if_present
+from stack_data.pipeline import parts_of
 from stack_data.reasons import BY_VALUE, Reason
 from stack_data.rows import PLACE_STAGES
 
@@ -32,7 +31,7 @@ def why(folder: Path, query: str) -> list[dict[str, Any]]:
     """
     check_finished(folder)
     build = Build.open(folder)
-    parts = _parts(build)
+    parts = parts_of(build)
     places = [place for group, part in parts for place in _places(build, group, part, query)]
     if not places:
         raise InputError(f"{query!r} is no content_id and no path in {folder}; paths are spelled as in the source")
@@ -45,14 +44,6 @@ def why(folder: Path, query: str) -> list[dict[str, Any]]:
     return [
         _story(content, found, tainted, content in drawn, near.get(content))
         for content, found in list(by_content.items())[:MAX_CONTENTS]
-    ]
-
-
-def _parts(build: Build) -> list[tuple[str, str]]:
-    return [
-        (group.name, part_name(group.name, number))
-        for group in read_lock(build).groups
-        for number in range(int(read_manifest(build.group_manifest(group.name)).counts["parts"]))
     ]
 
 

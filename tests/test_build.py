@@ -20,6 +20,7 @@ from stack_data.build import BuildResult, build
 from stack_data.config_file import load
 from stack_data.errors import ConfigError, StaleBuildError
 from stack_data.reasons import Reason
+from stack_data.release.notices import notice_path
 from stack_data.verify import verify
 from stack_data.why import explain, why
 from tests.corpus import fairstack, make, write_config
@@ -84,10 +85,10 @@ def test_a_release_holds_what_is_kept_with_all_its_places(built: BuildResult) ->
 
 def test_notices_carry_texts_and_copyright_lines(built: BuildResult) -> None:
     assert built.release is not None
-    notice = (built.release / "NOTICE/directory/-/permissive/NOTICE.txt").read_text()
+    notice = (built.release / notice_path("directory", "-", "permissive")).read_text()
     assert "Permission is hereby granted" in notice
     # a.py stands in two folders; it is displayed, and its copyright line noted, where it ranks first.
-    assert "Copyright 2019 Jane Doe" in (built.release / "NOTICE/directory/-/other/NOTICE.txt").read_text()
+    assert "Copyright 2019 Jane Doe" in (built.release / notice_path("directory", "-", "other")).read_text()
     texts = pq.read_table(built.release / "notices/texts.parquet").to_pylist()
     assert [text["expression"] for text in texts] == ["MIT"]
     assert texts[0]["copyrights"] == ["Copyright (c) 2020 Jane Doe"]
@@ -265,7 +266,7 @@ def test_a_failing_source_is_recorded_and_filled_later_without_renumbering(tmp_p
 def test_a_licence_stated_without_its_text_gets_the_lists(built: BuildResult) -> None:
     """The folder `other` states Apache-2.0 in its manifest and has no licence file."""
     assert built.release is not None
-    notice = (built.release / "NOTICE/directory/-/other/NOTICE.txt").read_text()
+    notice = (built.release / notice_path("directory", "-", "other")).read_text()
     assert "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION" in notice
     assert "without its text" in notice
 

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from stack_data.build import BuildResult
 from stack_data.errors import InputError
 from stack_data.licenses.curations import text_key
-from stack_data.review import Review, Sheet, read_sheet, review, reviews, upper_bound
+from stack_data.review import Sheet, read_sheet, review, upper_bound
 from stack_data.review_sheet import FILLED, SHOWN, csv_text, read_lines, url_of
+from stack_data.reviewed import Review, reviews
 from stack_data.unknown_licenses import unknown_table, unknown_texts
 from tests.corpus import FILES, make, write_config
 

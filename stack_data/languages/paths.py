@@ -42,3 +42,8 @@ def is_documentation(paths: pa.Array) -> pa.BooleanArray:
 def is_generated_name(paths: pa.Array) -> pa.BooleanArray:
     """Return which paths alone say that a program wrote the file, such as lock files."""
     return pc.match_substring_regex(path_column(paths), _generated_pattern())
+
+
+def endings_of(paths: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Return the ending of each path's file name with its dot, null without one: string[N]."""
+    return pc.struct_field(pc.extract_regex(paths, r"[^/.][^/]*?(?P<ending>\.[^./]+)$"), "ending")

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stack_data.config import BuildConfig, FilterConfig, NearConfig
+from stack_data.decide_recheck import last_check
 from stack_data.fold import Fold
 from stack_data.pipeline import Run
 from stack_data.registry import epochs
@@ -19,6 +20,7 @@ from stack_data.release.shards import Assignment
 from stack_data.release.sources import ReleaseRows
 from stack_data.release.tables import DATA
 from stack_data.report.attrition import attrition_table, human_bytes
+from stack_data.reviewed import Review, reviews
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"),
           (10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"), (1_000_000_000, "100M<n<1B"))  # fmt: skip
@@ -51,6 +53,8 @@ class Facts:
     p: float
     lists: dict[str, int]
     changes: dict[str, Any]
+    review: Review | None
+    last_check: str
 
 
 def facts_of(run: Run, fold: Fold, rows: ReleaseRows, assignment: Assignment, changes: dict[str, Any]) -> Facts:
@@ -73,7 +77,7 @@ def facts_of(run: Run, fold: Fold, rows: ReleaseRows, assignment: Assignment, ch
         config, date, fold, kept.num_rows, int(np.sum(sizes.to_numpy())), len(np.unique(rows.place_repository)),
         _counts(kept["language"].cast(pa.string()), sizes), _counts(kept["expression"], sizes), _counts(splits, sizes),
         {slug: (names[slug], tuple(sorted(found[slug]))) for slug in sorted(found)}, assignment.p,
-        epochs(run.lists), changes,
+        epochs(run.lists), changes, reviews(run.build.folder, config.release.version), last_check(run),
     )  # fmt: skip
 
 
@@ -126,7 +130,7 @@ def _body(facts: Facts) -> list[str]:
         + ". A file's licence is joined from all evidence: SPDX tags, notices and texts in its own header, licence files "
         "and manifests up its tree. Licence texts are compared word by word with SPDX's templates; an altered text is "
         "unknown, and unknown is out. `notices/` and `NOTICE/` hold the licence texts and copyright lines of what is here.",
-        "", *_table("Licence", facts.licenses), "", "## Filters", "", _filters(facts.config.filter), "", "## Splits", "",
+        "", *_table("Licence", facts.licenses), "", *_review(facts.review), "", "## Filters", "", _filters(facts.config.filter), "", "## Splits", "",
         *_splits(facts), "", "## What was left out", "",
         "```", attrition_table(facts.fold), "```", "",
         "`ledger/` lists by `content_id`, with stage and reason, every content that was read as text and then dropped. Entries "
@@ -208,10 +212,27 @@ def _fields() -> list[str]:
     return lines + [f"| `{field.name}` | {field.type} | {_MEANINGS.get(field.name, '')} |" for field in DATA]
 
 
+def _review(review: Review | None) -> list[str]:
+    """Say what people found in a sample, and which unknown licence texts cost most."""
+    if review is None:
+        return ["No sample of this corpus has been read by people (`fairstack data review`)."]
+    lines = [review.sentence()]
+    if review.unknown:
+        lines += [
+            "",
+            "Licence texts that nobody has judged yet and that keep most out, by the hash that a curation names:",
+            "",
+        ]
+        lines += ["| Text (SHA-256) | Files | Size |", "|---|---:|---:|"]
+        lines += [f"| `{name}` | {files:,} | {human_bytes(size)} |" for name, files, size in review.unknown]
+    return lines
+
+
 _LEFT = {
     "opted_out": "opted out",
     "reserved_in_repository": "reserved in the repository itself",
     "source_gone": "gone from its host, or made private",
+    "purged": "erased earlier",
 }
 
 
@@ -232,7 +253,9 @@ def _leaving(facts: Facts) -> list[str]:
     return [
         _contact(facts.config.release.contact), "",
         f"Suppression lists in force: {lists}. Of what would be here otherwise, before near duplicates are dropped: {reasons}. An "
-        "owner or repository counts once nothing of it is left. Nothing here names who left.", "",
+        "owner or repository counts once nothing of it is left. Nothing here names who left. "
+        + (f"Hosts were last asked on {facts.last_check} whether they still publish these sources." if facts.last_check else
+           "Hosts were not asked again since the sources were read."), "",
         "| | Left | Of | Share |", "|---|---:|---:|---:|", *rows, "",
         "`merkle/` holds two RFC 9162 trees, over the content ids and over the names of all repositories in this release; their roots "
         "are in `manifest.json`. `fairstack data prove PATH host/owner` proves that an owner, a repository or a content is here or is "

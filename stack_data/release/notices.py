@@ -1,6 +1,6 @@
 """Licence terms travel with the code: licence texts and copyright lines of everything released.
 
-notices/texts.parquet has each distinct licence text once; NOTICE/<host>/<owner>/<repo>/NOTICE.txt is one file per repository to
+notices/texts.parquet has each distinct licence text once; NOTICE/<hash of the repository's name>.txt is one file per repository to
 ship along: its licence texts verbatim, then the copyright lines of its released files. Both are made from the shards of a release
 alone, so that a holder can make them anew when rows leave. Names come from displayed places only.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from stack_data import storage
+from stack_data.identity import fold_name
 from stack_data.layout import Build
 from stack_data.licenses import expressions
 from stack_data.licenses.templates import plain
@@ -63,15 +63,14 @@ def texts_table(texts: Iterable[NoticeText]) -> pa.Table:
     return pa.Table.from_pylist([rows[key] for key in sorted(rows)], schema=NOTICE_TEXTS)
 
 
-def safe_name(name: str) -> str:
-    """Return a name as one path component: readable, never `.`, `..`, empty, or with a separator."""
-    clean = re.sub(r"[^\w.@+-]+", "_", name)[:100].strip(".") or "_"
-    return clean if clean == name else f"{clean}~{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:8]}"
+def notice_path(host: str, owner: str, repo: str) -> Path:
+    """Return the path of a repository's notice in a release.
 
-
-def notice_path(repository: Mapping[str, Any]) -> Path:
-    """Return the path of a repository's notice below NOTICE/."""
-    return Path(*(safe_name(repository[key]) for key in ("host", "owner", "repo"))) / "NOTICE.txt"
+    It holds no name: manifests list it and never change, also when the repository leaves.
+    """
+    name = "/".join(map(fold_name, (host, owner, repo)))
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return Path("NOTICE") / digest[:2] / f"{digest}.txt"
 
 
 @dataclass(slots=True)
@@ -105,8 +104,8 @@ def notice_files(release: Path, shards: Iterable[str]) -> Iterator[tuple[Path, s
     for (host, repository), one in sorted(shipped(release, shards).items()):
         owner, _, repo = repository.rpartition("/")
         own = [texts[digest] for digest in sorted(one.texts)]
-        facts = {"host": host, "owner": owner, "repo": repo}
-        yield Path("NOTICE") / notice_path(facts), notice_file(facts, own, one.copyrights, standard_texts(one.ids, own))
+        text = notice_file(f"{host}/{repository}", own, one.copyrights, standard_texts(one.ids, own))
+        yield notice_path(host, owner, repo), text
 
 
 def standard_texts(ids: Iterable[str], texts: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -123,20 +122,19 @@ def _listed_texts() -> dict[str, str]:
 
 
 def notice_file(
-    repository: Mapping[str, Any], texts: Iterable[Mapping[str, Any]], copyrights: Iterable[str],
+    name: str, texts: Iterable[Mapping[str, Any]], copyrights: Iterable[str],
     standard: Iterable[tuple[str, str]] = (),
 ) -> str:  # fmt: skip
-    """Return the notice to ship for one repository.
+    """Return the notice to ship for the repository of that name.
 
     texts: rows of notices/texts.parquet; standard: texts of licences that it states without their text.
     """
-    name = "/".join(repository[key] for key in ("host", "owner", "repo"))
     parts = [f"Notices for the files of {name} in this release.\n"]
     for text in texts:
         title = text["expression"] or "Licence text"
         parts.append(f"{'=' * 80}\n{title}\n{'=' * 80}\n\n{text['text'].rstrip()}\n")
-    for name, listed in standard:
-        title = f"{name}, as the SPDX list has it; the repository states this licence without its text"
+    for licence, listed in standard:
+        title = f"{licence}, as the SPDX list has it; the repository states this licence without its text"
         parts.append(f"{'=' * 80}\n{title}\n{'=' * 80}\n\n{listed.strip()}\n")
     lines = sorted(set(copyrights))
     if lines:

@@ -191,7 +191,7 @@ def _number(name: str, seed: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}\0{name}".encode()).digest()[:8], "big")
 
 
-_OWN = ("version", "title", "parent", "contact", "url", "creator", "validation_fraction", "validation_bytes")
+_OWN = ("version", "title", "parent", "key", "contact", "url", "creator", "validation_fraction", "validation_bytes")
 """Settings of a release that no row of its shards depends on."""
 
 

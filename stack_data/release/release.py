@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from stack_data.errors import InputError, StaleBuildError
 from stack_data.fold import Fold, fold
 from stack_data.manifest import Manifest, Plan
 from stack_data.pipeline import DECIDING, Run
+from stack_data.purges import records
 from stack_data.registry import epochs
 from stack_data.release.parent import (
     Parent,
@@ -37,6 +39,7 @@ from stack_data.release.shards import RULE_VERSION as SHARD_RULES
 from stack_data.release.shards import Inherited, assign
 from stack_data.release.sources import ReleaseRows, select
 from stack_data.release.writer import Writer
+from stack_data.reviewed import reviews
 
 RULE_VERSION = 3
 
@@ -51,6 +54,9 @@ def plan_of(run: Run, parent: Parent | None) -> Plan:
     inputs = {names.get(path) or run.build.relative(path): storage.sha256_file(path) for path in paths}
     if parent:
         inputs[f"releases/{parent.version}/manifest.json"] = parent.identity
+    found = reviews(run.build.folder, run.config.release.version)
+    if found:
+        inputs[f"reviews/{found.version}.json"] = found.sheet_sha256
     config = run.config.release.model_dump(mode="json") | {
         "name": run.config.name, "date": run.lock.date, "places": run.config.license.places,
         "parent": parent.version if parent else "",
@@ -101,7 +107,7 @@ def release(run: Run, joined: Fold | None = None, full: bool = False) -> Path:
     plan = plan_of(run, parent)
     old = manifest.read_if_present(folder / "manifest.json")
     if old is not None:
-        if dict(old.plan) == plan.to_json():
+        if _but_reviews(old.plan) == _but_reviews(plan.to_json()):
             _check_sizes(folder, old)
             return folder
         found = list(dict.fromkeys(map(_in_words, manifest.differences(old.plan, plan.to_json()))))
@@ -153,11 +159,18 @@ def _inherited(run: Run, rows: ReleaseRows, parent: Parent) -> Inherited:
     return Inherited(trained & ~held_out, parent.p, parent.counts)
 
 
+def _but_reviews(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a plan without reviews: one that was read later is for the next release and makes no other of this one."""
+    inputs = {name: digest for name, digest in plan["inputs"].items() if not name.startswith("reviews/")}
+    return {**plan, "inputs": inputs}
+
+
 def _check_sizes(folder: Path, made: Manifest) -> None:
     """Raise InputError when a file of a release is missing or of another size; `verify` reads every byte."""
+    purged = {name for record in records(folder) for name in record.files}
     for name, output in made.outputs.items():
         path = folder / name
-        if not path.is_file() or path.stat().st_size != output.num_bytes:
+        if name not in purged and (not path.is_file() or path.stat().st_size != output.num_bytes):
             state = "changed" if path.is_file() else "missing"
             raise InputError(f"{path} is {state}, so this release is damaged; delete {folder} and make it again")
 

@@ -29,6 +29,7 @@ from stack_data.pipeline import Run
 from stack_data.reasons import LEAVING
 from stack_data.registry import epochs
 from stack_data.release import card, croissant, notices
+from stack_data.release.eu_summary import Honoured, eu_summary, eu_summary_text
 from stack_data.release.parent import RELEASED, Parent, fingerprints
 from stack_data.release.places import places_of
 from stack_data.release.rows import rows_of_part
@@ -38,6 +39,11 @@ from stack_data.release.tables import DATA, LEDGER, NOTICES
 
 LEDGER_ROWS = 1_000_000
 """Rows per ledger file."""
+
+SIGNALS = (
+    ".github/ai-opt-out", ".gitattributes (ai-training)", ".ai-preferences (train-ai)", "TDMRep (tdmrep.json)", "topics of the host",
+)  # fmt: skip
+"""The signals in repositories that were read (docs/signals.md)."""
 
 SHARDED = ("data", "provenance", "notices")
 
@@ -260,6 +266,10 @@ class Writer:
 
     def _write_documents(self, changes: dict[str, Any]) -> None:
         facts = card.facts_of(self.run, self.fold, self.rows, self.assignment, changes)
+        review = facts.review.sentence() if facts.review else ""
+        summary = eu_summary(facts, self.rows, Honoured(SIGNALS, facts.last_check, (), review))
+        self._save_text("eu-summary.json", json.dumps(summary, ensure_ascii=False, indent=1) + "\n", "none")
+        self._save_text("eu-summary.md", eu_summary_text(summary), "none")
         self._save_text("README.md", card.card(facts), "none")
         self._save_text("croissant.json", croissant.croissant(facts, self.outputs), "none")
 

@@ -21,6 +21,7 @@ from stack_data.languages import (
     nearest_language,
     rule_version,
 )
+from stack_data.languages.paths import endings_of
 from stack_data.reasons import Reason
 from stack_data.records import LANGUAGE_DECISIONS
 from stack_data.stages.decisions import decision_columns
@@ -53,9 +54,7 @@ def decide(ids: pa.Array, paths: pa.Array, texts: pa.Array, config: LanguageConf
     codes = np.where(readable & unknown, 0, np.where(readable & unselected, 1, -1))
     columns = decision_columns(ids, codes, _REASONS, pa.nulls(len(paths), pa.string()))
     columns["language"] = languages
-    columns["extension"] = (
-        pc.extract_regex(paths, r"[^/.][^/]*?(?P<ending>\.[^./]+)$").field("ending").dictionary_encode()
-    )
+    columns["extension"] = endings_of(paths).dictionary_encode()
     columns["is_vendor"] = is_vendored(paths)
     columns["is_documentation"] = is_documentation(paths)
     columns["is_generated"] = is_generated(paths, known_texts)

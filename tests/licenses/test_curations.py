@@ -23,6 +23,7 @@ from stack_data.licenses.policy import policy_of
 from stack_data.licenses.rulings import Ruling, ruled, rulings_of
 from stack_data.licenses.tree import Tree, verdict_of
 from stack_data.reasons import Reason
+from stack_data.release.notices import notice_path
 from stack_data.verify import verify
 from stack_data.why import explain, why
 from tests.corpus import FILES, make, write_config
@@ -269,8 +270,8 @@ def test_from_a_release_to_why_to_a_correction_to_the_next_release(
     evidence = why(result.folder, "u.py")[0]["places"][0]["evidence"]
     assert [(one["method"], one["expression"]) for one in evidence] == [("curation", "ISC")]
     # The overruled text is shipped for its copyright line; a licence stated without a text gets the list's.
-    assert "non-commercial" in (result.release / "NOTICE/directory/-/altered/NOTICE.txt").read_text()
-    assert "ISC" in (result.release / "NOTICE/directory/-/unlicensed/NOTICE.txt").read_text()
+    assert "non-commercial" in (result.release / notice_path("directory", "-", "altered")).read_text()
+    assert "ISC" in (result.release / notice_path("directory", "-", "unlicensed")).read_text()
 
 
 def test_a_contested_content_is_out_in_every_source(built: BuildResult, correct: Callable[..., BuildResult]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from stack_data.build import BuildResult, _reopen
+from stack_data.build import BuildResult, reopen
 from stack_data.release.card import Facts, facts_of
 from stack_data.release.eu_summary import Honoured, eu_summary, eu_summary_text
 from stack_data.release.shards import assign
@@ -54,7 +54,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> BuildResult:
 
 def inputs(built: BuildResult) -> tuple[Facts, ReleaseRows]:
     """Return what the release step has at hand when it writes its documents."""
-    run = _reopen(built.folder)
+    run = reopen(built.folder)
     rows = select(run.build, built.fold, [group.name for group in run.lock.groups])
     assignment = assign(rows.kept, rows.place_content, rows.place_repository, rows.keys(), run.config.release)
     return facts_of(run, built.fold, rows, assignment, {}), rows
