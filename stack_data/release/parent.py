@@ -68,16 +68,20 @@ class Parent:
         return self.released["content_id"].filter(pa.array(is_of, pa.bool_()).take(shards.indices)).combine_chunks()
 
 
-def find_parent(build: Build, version: str, named: str) -> Parent | None:
-    """Return the release that `version` follows: the one that is named, else the newest below it; None when there is none."""
-    earlier = [one for one in build.releases if version_key(one.name) < version_key(version)]
-    if named:
-        earlier = [one for one in earlier if one.name == named]
-        if not earlier:
-            known = ", ".join(one.name for one in build.releases) or "none"
-            raise InputError(
-                f"release.parent {named!r} is no release of this build below {version} (there are: {known})"
-            )
+def find_parent(build: Build, version: str, named: str, audience: str) -> Parent | None:
+    """Return the release that `version` follows: the one that is named, else the newest below it; None when there is none.
+
+    Releases for another audience are nobody's parents here: what they hold is not to be told.
+    """
+    below = [
+        one for one in build.releases if version_key(one.name) < version_key(version) and _audience(one) == audience
+    ]
+    earlier = [one for one in below if not named or one.name == named]
+    if named and not earlier:
+        known = ", ".join(one.name for one in below) or "none"
+        raise InputError(
+            f"release.parent {named!r} is no release of this build below {version} for the audience {audience!r} (there are: {known})"
+        )
     if not earlier:
         return None
     folder = earlier[-1]
@@ -86,6 +90,10 @@ def find_parent(build: Build, version: str, named: str) -> Parent | None:
         folder.name, storage.sha256_file(folder / "manifest.json"), folder, made.plan, made.outputs, float(made.counts["p"]),
         made.counts["shards"], _released(build, folder),
     )  # fmt: skip
+
+
+def _audience(release: Path) -> str:
+    return str(manifest.read(release / "manifest.json").plan["config"]["audience"])
 
 
 def _released(build: Build, folder: Path) -> pa.Table:

@@ -103,7 +103,7 @@ def release(run: Run, joined: Fold | None = None, full: bool = False) -> Path:
     """
     config = run.config.release
     folder = run.build.release(config.version)
-    parent = find_parent(run.build, config.version, config.parent)
+    parent = find_parent(run.build, config.version, config.parent, config.audience)
     plan = plan_of(run, parent)
     old = manifest.read_if_present(folder / "manifest.json")
     if old is not None:
