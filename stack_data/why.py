@@ -22,6 +22,7 @@ from stack_data.reasons import BY_VALUE, Reason
 from stack_data.rows import PLACE_STAGES
 
 MAX_CONTENTS = 20
+_STAGES = ("fetch", *PLACE_STAGES, "optout")
 
 
 def why(folder: Path, query: str) -> list[dict[str, Any]]:
@@ -58,7 +59,7 @@ def _places(build: Build, group: str, part: str, query: str) -> Iterator[dict[st
     repositories = storage.read_parquet(build.repositories(group)).to_pylist()
     decided = {
         stage: storage.read_parquet(build.decisions(stage, part)).take(rows).to_pylist()
-        for stage in ("fetch", *PLACE_STAGES)
+        for stage in _STAGES
         if build.decisions(stage, part).exists()
     }
     for index, place in enumerate(table.take(rows).to_pylist()):
@@ -146,7 +147,7 @@ def _story(
 
 
 def _reason(place: dict[str, Any]) -> str | None:
-    for stage in ("fetch", *PLACE_STAGES):
+    for stage in _STAGES:
         reason = place.get(stage, {}).get("reason")
         if reason:
             return str(reason)
@@ -198,6 +199,7 @@ def _place_lines(place: dict[str, Any]) -> Iterator[str]:
     language = place.get("language", {})
     marks = [name[3:] for name in ("is_vendor", "is_documentation", "is_generated") if language.get(name)]
     yield f"language: {language.get('language') or 'unknown'}" + (f" ({', '.join(marks)})" if marks else "")
-    dropped = place.get("filter", {})
-    if dropped.get("reason"):
-        yield f"filter: {dropped['reason']}" + (f": {dropped['detail']}" if dropped.get("detail") else "")
+    for stage, name in (("filter", "filter"), ("optout", "opt-out")):
+        dropped = place.get(stage, {})
+        if dropped.get("reason"):
+            yield f"{name}: {dropped['reason']}" + (f": {dropped['detail']}" if dropped.get("detail") else "")

@@ -176,3 +176,15 @@ def test_a_build_takes_the_configured_lists_before_it_asks_any_source(tmp_path: 
     )
     with pytest.raises(InputError, match=r"absent.jsonl cannot be read"):
         build(load(path, [f'run.builds="{tmp_path}/build"']), tmp_path)
+
+
+def test_why_says_what_left_and_what_is_shown_instead(corpus: Path, tmp_path: Path) -> None:
+    folder = made(corpus).folder
+    release_of(folder, ["release.version=2.0.0"], suppressions=[listed(tmp_path / "list", entry(name="alice"))])
+    gone = fairstack("data", "why", folder, "alice_one.py").stdout
+    assert "dropped: opted_out" in gone and "    opt-out: opted_out\n" in gone
+    both = fairstack("data", "why", folder, "copied/shared.py").stdout
+    identity = both.split()[0]
+    everywhere = fairstack("data", "why", folder, identity).stdout
+    assert "  kept" in everywhere.splitlines()[0]
+    assert everywhere.count("opt-out: opted_out") == 1 and "bertram/lib" in everywhere
