@@ -21,11 +21,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stack_data import manifest, storage
+from stack_data.id_columns import id_bytes
 from stack_data.identity import fold_name, place_id
 from stack_data.languages.paths import endings_of
 from stack_data.manifest import Manifest
 from stack_data.merkle_leaves import tombstone_names
-from stack_data.purges import Purging, Record
+from stack_data.purges import Purging, Record, records
 from stack_data.release import notices
 from stack_data.release.tables import DATA, NOTICES, PROVENANCE
 
@@ -55,13 +56,25 @@ def remove(folder: Path, removal: Removal, facts: dict[str, Any]) -> Record | No
     # First, while the rows that name them are still there.
     if tombstone_names(folder / "merkle", _names_left(folder, shards, planned)):
         purging.touched.update(f"merkle/{path.name}" for path in (folder / "merkle").iterdir())
-    gone: set[str] = set()
     for name, leaving in planned.items():
-        gone.update(_rewrite(folder, name, leaving, int(made.plan["config"]["row_group_rows"])))
+        _rewrite(folder, name, leaving, int(made.plan["config"]["row_group_rows"]))
         purging.touched.update(f"{kind}/{name}" for kind in ("data", "notices", "provenance"))
     purging.touched.update(_rewrite_notices(folder, shards, made))
     purging.touched.update(_rewrite_documents(folder, made, shards))
-    return purging.record(made.outputs, gone, facts | {"num_files": len(gone)})
+    gone = _gone(folder, shards)
+    before = {one for record in records(folder) for one in record.content_ids}
+    return purging.record(made.outputs, gone, facts | {"num_files": len(set(gone) - before)})
+
+
+def _gone(folder: Path, shards: list[str]) -> list[str]:
+    """Return the ids that the release was made with and has no more.
+
+    Asked of the tree, which never changes: a run that was killed knows only a part of what it took out.
+    """
+    present = [id_bytes(storage.read_parquet(folder / "data" / name, ["content_id"])["content_id"]) for name in shards]
+    ids = np.fromfile(folder / "merkle/contents.leaves", "S20")
+    left = ids[~np.isin(ids, np.concatenate([np.empty(0, "S20"), *present]))]
+    return [one.ljust(20, b"\0").hex() for one in left.tolist()]
 
 
 def place_ids(rows: pa.Table) -> pa.Array:
@@ -105,15 +118,13 @@ def _names_left(folder: Path, shards: list[str], planned: dict[str, _Bools]) -> 
     return left - stays
 
 
-def _rewrite(folder: Path, shard: str, leaving: _Bools, row_group_rows: int) -> set[str]:
-    """Rewrite a shard of data, notices and provenance without the leaving places; return the contents that went."""
-    before = storage.read_parquet(folder / "provenance" / shard)
-    places = _ranked(before.filter(pa.array(~leaving)))
+def _rewrite(folder: Path, shard: str, leaving: _Bools, row_group_rows: int) -> None:
+    """Rewrite a shard of data, notices and provenance, in this order, without the leaving places."""
+    places = _ranked(storage.read_parquet(folder / "provenance" / shard).filter(pa.array(~leaving)))
     own = places.filter(pc.not_equal(places["relation"], "near"))
     shown = own.filter(pc.equal(own["relation"], "self"))
     counts = own.group_by("released_content_id").aggregate([("rank", "count")])
     displayed, texts = shown["released_content_id"].combine_chunks(), shown["texts"].combine_chunks()
-    gone = set(before["released_content_id"].unique().to_pylist()) - set(displayed.to_pylist())
 
     def data() -> Iterator[pa.Table]:
         for group in storage.read_row_groups(folder / "data" / shard):
@@ -125,7 +136,6 @@ def _rewrite(folder: Path, shard: str, leaving: _Bools, row_group_rows: int) -> 
     notice = notice.filter(at.is_valid()).set_column(2, NOTICES.field("texts"), texts.take(at.drop_null()))
     _save(folder / "notices" / shard, NOTICES, iter([notice]), row_group_rows)
     _save(folder / "provenance" / shard, PROVENANCE, iter([places]), row_group_rows)
-    return gone
 
 
 def _save(path: Path, schema: pa.Schema, tables: Iterator[pa.Table], row_group_rows: int) -> None:

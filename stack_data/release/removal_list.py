@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,17 +71,17 @@ def _resolved(run: Run, rows: pa.Table) -> Any:
     places = Places(
         rows["content_id"].combine_chunks(), of_row, rows["path"].combine_chunks(), None, copies[0] | copies[1]
     )
-    near = storage.read_parquet(run.build.edges, ["first_id", "second_id"]) if run.build.edges.exists() else None
-    # Whose author somebody is, a release does not say: those places are asked of the build.
-    lists = [_without_emails(one) for one in run.lists]
-    return np.array(
-        resolve([places], repositories, lists, near=near, author_share=run.config.optout.author_share).rows[0]
-    )
+    lists = [_direct(one) for one in run.lists]
+    return np.array(resolve([places], repositories, lists, author_share=run.config.optout.author_share).rows[0])
 
 
-def _without_emails(one: SuppressionList) -> SuppressionList:
-    entries = tuple(entry for entry in one.entries if entry.kind != "email")
-    return SuppressionList(issuer=one.issuer, epoch=one.epoch, created=one.created, entries=entries)
+def _direct(one: SuppressionList) -> SuppressionList:
+    """Return a list without what a release cannot answer: who wrote a file, and whether all its other places are younger.
+
+    Those places are asked of the build, which knows more places than a release shows.
+    """
+    entries = tuple(replace(entry, spread="none") for entry in one.entries if entry.kind != "email")
+    return replace(one, entries=entries)
 
 
 def _repositories(run: Run, rows: pa.Table) -> tuple[pa.Table, Any]:
