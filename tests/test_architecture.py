@@ -88,5 +88,8 @@ def test_every_verb_is_documented() -> None:
         path.read_text(encoding="utf-8")
         for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), ROOT / "CHANGELOG.md"]
     )
-    for verb in ("build", "refresh", "release", "report", "why", "verify", "similar", "license", "language"):
+    for verb in (
+        "build", "refresh", "release", "report", "why", "verify", "similar", "license", "language", "suppressions", "prove", "review",
+        "recheck", "update", "purge",
+    ):  # fmt: skip
         assert f"data {verb}" in documents or f"|{verb}|" in documents, verb
