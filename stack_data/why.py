@@ -41,9 +41,9 @@ def why(folder: Path, query: str) -> list[dict[str, Any]]:
         by_content.setdefault(place["content_id"] or f"(not read) {place['path']}", []).append(place)
     tainted = _tainted(build, parts, set(by_content))
     near = _near(build, parts, set(by_content))
-    drawn = _over_budget(build, parts, set(by_content))
+    late = _late(build, parts, set(by_content))
     return [
-        _story(content, found, tainted, content in drawn, near.get(content))
+        _story(content, found, tainted, late.get(content), near.get(content))
         for content, found in list(by_content.items())[:MAX_CONTENTS]
     ]
 
@@ -95,14 +95,16 @@ def _tainted(build: Build, parts: list[tuple[str, str]], ids: set[str]) -> set[s
     return found
 
 
-def _over_budget(build: Build, parts: list[tuple[str, str]], ids: set[str]) -> set[str]:
-    """Return those contents that the budget of their language left out."""
+def _late(build: Build, parts: list[tuple[str, str]], ids: set[str]) -> dict[str, str]:
+    """Return the reason of those contents that no decision about a place drops: over a language's budget, or purged."""
     made = read_if_present(build.stage_manifest("near"))
-    if not made or not made.counts.get("over_budget"):
-        return set()
+    if not build.purges.exists() and (not made or not made.counts.get("over_budget")):
+        return {}
     dropped = fold(build, load_resolved(build.config), parts).dropped
-    drawn = pc.equal(dropped["reason"].cast(pa.string()), Reason.LANGUAGE_OVER_BUDGET.value)
-    return ids.intersection(dropped.filter(drawn)["content_id"].to_pylist())
+    late = pa.array([Reason.LANGUAGE_OVER_BUDGET.value, Reason.PURGED.value])
+    chosen = dropped.filter(pc.is_in(dropped["reason"].cast(pa.string()), late))
+    found = zip(chosen["content_id"].to_pylist(), chosen["reason"].to_pylist(), strict=True)
+    return {content: reason for content, reason in found if content in ids}
 
 
 def _near(build: Build, parts: list[tuple[str, str]], ids: set[str]) -> dict[str, dict[str, Any]]:
@@ -130,7 +132,7 @@ def _near(build: Build, parts: list[tuple[str, str]], ids: set[str]) -> dict[str
 
 
 def _story(
-    content: str, places: list[dict[str, Any]], tainted: set[str], over_budget: bool, near: dict[str, Any] | None
+    content: str, places: list[dict[str, Any]], tainted: set[str], late: str | None, near: dict[str, Any] | None
 ) -> dict[str, Any]:
     kept = [place for place in places if not _reason(place)]
     if not kept:
@@ -139,8 +141,8 @@ def _story(
         decision, reason = "drop", "license_elsewhere"
     elif near and near["beside"]:
         decision, reason = "drop", "near_duplicate"
-    elif over_budget:
-        decision, reason = "drop", "language_over_budget"
+    elif late:
+        decision, reason = "drop", late
     else:
         decision, reason = "keep", None
     return {"content_id": content, "decision": decision, "reason": reason, "near": near, "places": places}

@@ -169,6 +169,7 @@ def test_who_comes_back_after_a_purge_must_be_fetched_again(corpus: Path, tmp_pa
     made_now = release_of(folder, ["release.version=3.0.0"], suppressions=[listed(tmp_path / "back", epoch=2)])
     assert made_now.counts["reasons"]["purged"]["files"] == 3
     assert "plantedname/lib/shared.py" in names(folder / "releases/3.0.0")
+    assert "dropped: purged" in fairstack("data", "why", folder, "plantedname_own.py").stdout
     assert verify(folder).problems == []
     refresh(folder)
     assert verify(folder).problems == []
