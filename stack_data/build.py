@@ -259,6 +259,7 @@ def release_of(
             config = load_resolved(opened.config, overrides)
             own = [str(Path(one).absolute()) if "://" not in one else one for one in suppressions]
             accepted_lists(opened, config, locks.config_folder(opened), own)
+        storage.remove_temporaries(folder)
         run = reopen(folder, overrides, progress, but="optout")
         run_optout(run)
         made = release(run, full=full)

@@ -48,6 +48,11 @@ class EarlierParts:
             return None
         return cls(aside, group.name, made)
 
+    @staticmethod
+    def manifest_of(build: Build, group: Group) -> Manifest | None:
+        """Return the manifest of parts that a run put aside and did not finish with."""
+        return manifest.read_if_present(Build(build.cache / f"{group.name}.earlier").group_manifest(group.name))
+
     def has(self, unit: str, digest: str) -> bool:
         """Return whether a unit was read whole, in the state that `digest` pins."""
         return self._made.plan["inputs"].get(unit) == digest and unit in self._made.counts["units"]

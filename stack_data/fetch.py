@@ -100,7 +100,7 @@ def fetch_group(group: Group, inputs: FetchInputs) -> dict[str, str]:
     """
     build = inputs.build
     manifest = read_if_present(build.group_manifest(group.name))
-    plan = _plan(group, inputs, manifest)
+    plan = _plan(group, inputs, manifest or EarlierParts.manifest_of(build, group))
     if manifest:
         refuse_other_rules(build.group_manifest(group.name), manifest.plan, plan, "fetch")
         if manifest.plan == plan.to_json() and not manifest.counts["failures"]:
@@ -126,17 +126,10 @@ def fetch_group(group: Group, inputs: FetchInputs) -> dict[str, str]:
 
 def _plan(group: Group, inputs: FetchInputs, made: Manifest | None) -> Plan:
     config = inputs.config
-    digests = {unit.key: _digest(unit) for unit in group.units}
-    # What was read before has been downloaded: leaving it out is for the opt-out step, erasing it for a purge.
-    read = {
-        key
-        for key in (made.counts["units"] if made else ())
-        if made and made.plan["inputs"].get(key) == digests.get(key)
-    }
     source = next(source for source in config.sources if source.name == group.source)
     return Plan(
         kind=f"files/{group.name}",
-        inputs=digests | dict.fromkeys((digests.keys() & inputs.never) - read, NEVER),
+        inputs=_pinned(group, inputs.never, made),
         config={
             "fetch": config.fetch.model_dump(mode="json", exclude={"units_per_group"}),
             # Retries and time do not change what is read.
@@ -147,6 +140,12 @@ def _plan(group: Group, inputs: FetchInputs, made: Manifest | None) -> Plan:
         },
         rules={"fetch": RULE_VERSION, "text": TEXT_RULES},
     )
+
+
+def _pinned(group: Group, never: frozenset[str], made: Manifest | None) -> dict[str, str]:
+    """Return what pins each unit. One that has opted out stays as it was read, whatever became of it; if it never was, it is not."""
+    read = {key: made.plan["inputs"][key] for key in made.counts["units"]} if made else {}
+    return {unit.key: read.get(unit.key, NEVER) if unit.key in never else _digest(unit) for unit in group.units}
 
 
 def _digest(unit: Unit) -> str:
@@ -237,6 +236,8 @@ class _GroupWriter:
         if self.earlier and self.earlier.has(unit.key, self.plan.inputs[unit.key]):
             reading = self.earlier.read(unit.key)
             return reading, next(reading.entries, None), math.inf
+        if unit.key in self.inputs.never:
+            return None
         for attempt in range(1, limits.max_attempts + 1):
             deadline = time.monotonic() + limits.max_unit_seconds
             try:

@@ -31,7 +31,7 @@ from stack_data.layout import part_name
 from stack_data.manifest import Manifest, Output
 from stack_data.pipeline import STEPS, Run
 from stack_data.progress import Progress
-from stack_data.purges import Purging, Record, records
+from stack_data.purges import NOT_PERMISSIVE, Purging, Record, records
 from stack_data.registry import epochs
 from stack_data.release.removal import remove
 from stack_data.release.removal_list import publish, read
@@ -57,6 +57,7 @@ def purge(folder: Path, progress: Progress | None = None) -> Purge:
     Raises InputError for a folder that is no finished build, ConfigError when a removal list cannot be signed as its release states.
     """
     with storage.locked(folder):
+        storage.remove_temporaries(folder)
         run = reopen(folder, progress=progress, but="optout")
         run_optout(run)
         shutil.rmtree(run.build.cache, ignore_errors=True)
@@ -101,7 +102,23 @@ def _erase(run: Run) -> Record | None:
             purging.touched.add(run.build.relative(path))
         run.progress.advance(1, 0)
     run.end_step()
-    return purging.record(outputs, erased.to_pylist(), {"lists": epochs(run.lists), "num_contents": len(gone)})
+    facts = {"lists": epochs(run.lists), "num_contents": len(gone), NOT_PERMISSIVE: _tainting(run)}
+    return purging.record(outputs, erased.to_pylist(), facts)
+
+
+def _tainting(run: Run) -> list[str]:
+    """Return the contents that a leaving place shows under a licence that is not permissive.
+
+    That evidence still counts when its licence file is erased and licences are decided anew.
+    """
+    found = [pa.array([], pa.string())]
+    for _, part in run.parts():
+        left = storage.read_parquet(run.build.decisions("optout", part), ["reason"])["reason"].is_valid()
+        decided = storage.read_parquet(run.build.decisions("license", part), ["content_id", "license_type"])
+        bad = pc.equal(decided["license_type"].cast(pa.string()), "non_permissive")
+        found.append(decided["content_id"].filter(pc.and_(left, bad)).drop_null().combine_chunks())
+    known = {one for record in records(run.build.folder) for one in record.facts.get(NOT_PERMISSIVE, ())}
+    return sorted({*pa.concat_arrays(found).unique().to_pylist()} - known)
 
 
 def _tombstones(run: Run) -> list[str]:

@@ -18,6 +18,8 @@ from stack_data.errors import InputError
 from stack_data.manifest import Output
 
 FORMAT = "fairstack-purge/1"
+NOT_PERMISSIVE = "not_permissive"
+"""A fact of a build's record: ids of contents that erased evidence showed under a licence that is not permissive."""
 GONE = ""
 """Stands for the hash of a file that was deleted."""
 

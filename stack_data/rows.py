@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stack_data import storage
+from stack_data import purges, storage
 from stack_data.config import BuildConfig
 from stack_data.filters import profiles
 from stack_data.id_columns import content_hash
@@ -30,6 +30,7 @@ class Rows:
     content_part, content_row  int32[C]: number of the part, row in it; place_part, place_row: int32[P], likewise
     owner                      int64[C]: the content row that exact deduplication keeps
     content                    int64[P]: the kept content row of each place, -1 where it was never read
+    erased_evidence            bool[C]: a purge erased evidence that the content is not permissive
     places, repositories       P rows with the decisions of every stage; all repositories; repository: int64[P], row of these
     """
 
@@ -47,6 +48,7 @@ class Rows:
     places: pa.Table
     repositories: pa.Table
     repository: npt.NDArray[np.int64]
+    erased_evidence: npt.NDArray[np.bool_]
 
 
 PLACE_STAGES = ("license", "language", "filter")
@@ -89,8 +91,13 @@ def load(build: Build, parts: Sequence[tuple[str, str]]) -> Rows:
         np.concatenate([np.arange(count) for count in counts]).astype(np.int32),
         owner, place_part, np.concatenate([np.arange(part.num_rows) for part in places]).astype(np.int32),
         content.astype(np.int64), table, pa.concat_tables(repositories),
-        part_groups[place_part] + numpy_of(table["repository"]),
+        part_groups[place_part] + numpy_of(table["repository"]), _erased_evidence(build, joined_files["content_id"]),
     )  # fmt: skip
+
+
+def _erased_evidence(build: Build, ids: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    known = [one for record in purges.records(build.folder) for one in record.facts.get(purges.NOT_PERMISSIVE, ())]
+    return numpy_of(pc.is_in(ids, pa.array(known, pa.string()))).astype(bool)
 
 
 def _place_columns(build: Build, part: str) -> pa.Table:
@@ -180,6 +187,7 @@ def verdicts_of(rows: Rows, config: BuildConfig) -> Verdicts:
         kept_place &= is_null(rows.places[f"{stage}_reason"])
     tainted = np.zeros(len(rows.owner), bool)
     if config.license.places == "all":
+        tainted |= rows.erased_evidence
         bad = numpy_of(pc.equal(rows.places["license_type"].cast(pa.string()), "non_permissive")) & usable
         tainted[rows.content[bad]] = True
     has_place = np.zeros(len(rows.owner), bool)

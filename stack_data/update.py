@@ -51,4 +51,5 @@ def update(folder: Path, location: str, keys: Sequence[str] = ()) -> Update:
     if epoch < last:
         raise InputError(f"{location}: line 1: epoch {epoch} is older than epoch {last}, which this copy has")
     with storage.locked(folder / "purges"):
+        storage.remove_temporaries(folder)
         return Update(epoch, remove(folder, found.removal, {"epoch": epoch, "lists": dict(found.header["lists"])}))

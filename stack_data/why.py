@@ -101,7 +101,7 @@ def _late(build: Build, parts: list[tuple[str, str]], ids: set[str]) -> dict[str
     if not build.purges.exists() and (not made or not made.counts.get("over_budget")):
         return {}
     dropped = fold(build, load_resolved(build.config), parts).dropped
-    late = pa.array([Reason.LANGUAGE_OVER_BUDGET.value, Reason.PURGED.value])
+    late = pa.array([one.value for one in (Reason.LICENSE_ELSEWHERE, Reason.LANGUAGE_OVER_BUDGET, Reason.PURGED)])
     chosen = dropped.filter(pc.is_in(dropped["reason"].cast(pa.string()), late))
     found = zip(chosen["content_id"].to_pylist(), chosen["reason"].to_pylist(), strict=True)
     return {content: reason for content, reason in found if content in ids}

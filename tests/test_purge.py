@@ -198,3 +198,24 @@ def test_a_purge_killed_at_any_moment_goes_on_to_the_same_bytes(corpus: Path, tm
     same = [name for name in theirs if not name.startswith(skipped) and "/purges/" not in name]
     assert [name for name in same if ours.get(name) != theirs[name]] == []
     assert found(folder / "releases", *PLANTED) == [] and verify(folder).problems == []
+
+
+def test_erased_evidence_still_keeps_what_is_not_permissive_out(tmp_path: Path) -> None:
+    """Somebody's GPL file lies in an MIT repository too; that they leave, and all is decided anew, does not make it permissive."""
+    gpl = "SPDX-License-Identifier: GPL-3.0-only\n"
+    one = commit(
+        tmp_path / "git/one",
+        {"COPYING": gpl, "shared.py": SHARED, "pyproject.toml": '[project]\nname = "x"\nlicense = "GPL-3.0-only"\n'},
+    )
+    two = commit(tmp_path / "git/two", {"LICENSE": license_of("Two"), "shared.py": SHARED, "own.py": code("own")})
+    path = config(tmp_path, [repository(one, "plantedname"), repository(two, "bertram")])
+    folder = made(path).folder
+    assert names(folder / "releases/1.0.0") == {"bertram/lib/own.py"}
+    release_of(folder, ["release.version=1.0.1"], suppressions=[listed(tmp_path / "list", LEAVES)])
+    purge(folder)
+    commit(two, {"further.py": code("further")})
+    refresh(folder)
+    release_of(folder, ["release.version=1.1.0"])
+    assert names(folder / "releases/1.1.0") == {"bertram/lib/own.py", "bertram/lib/further.py"}
+    assert "license_elsewhere" in fairstack("data", "why", folder, "shared.py").stdout
+    assert verify(folder).problems == []
