@@ -22,7 +22,7 @@ setup: .venv/installed
 
 demo: setup
 	@$(BIN)/fairstack data build configs/demo.toml
-	@$(BIN)/python -W ignore -c "import datasets; datasets.disable_progress_bars(); data = datasets.load_dataset('build/demo/releases/1.0.0', cache_dir='build/demo/loaded'); print('datasets:', {split: rows.num_rows for split, rows in data.items()})"
+	@$(BIN)/python -W ignore -c "import datasets; datasets.disable_progress_bars(); data = datasets.load_dataset('build/demo/releases/1.0.0', cache_dir='build/loaded'); print('datasets:', {split: rows.num_rows for split, rows in data.items()})"
 
 test: setup
 	@$(BIN)/python -m pytest

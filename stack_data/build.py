@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from stack_data import memory, registry, signing, storage
 from stack_data.config import BuildConfig
 from stack_data.config_file import load, load_resolved
 from stack_data.decide import decide_all, loading_tables, own_curations
-from stack_data.decide_optout import never_fetched, run_optout
-from stack_data.errors import ConfigError, InputError, StaleBuildError
+from stack_data.decide_optout import never_fetched, run_optout, unread
+from stack_data.errors import ConfigError, FairStackError, InputError, StaleBuildError
 from stack_data.fetch import Reader
 from stack_data.filters import profiles
 from stack_data.fold import Fold, fold
@@ -45,6 +46,8 @@ from stack_data.report.text import report_text
 from stack_data.sources import git_history, kinds
 from stack_data.sources.source import SourceContext
 from stack_data.stages import language
+
+log = logging.getLogger(__name__)
 
 
 def check_config(config: BuildConfig, config_folder: Path) -> None:
@@ -262,7 +265,17 @@ def release_of(
         storage.remove_temporaries(folder)
         run = reopen(folder, overrides, progress, but="optout")
         run_optout(run)
-        made = release(run, full=full)
+        back = unread(run) - never_fetched(run.lock.groups, run.lists)
+        if back:
+            log.warning(
+                "%d repositories or packages may be read again and have not been yet: fairstack data build CONFIG fetches them",
+                len(back),
+            )
+        try:
+            made = release(run, full=full)
+        except FairStackError as error:
+            told = " (the lists that were named are in force in this build from now on)" if suppressions else ""
+            raise type(error)(f"{error}{told}") from error
         secret = signing.secret_in(os.environ)
         for earlier in run.build.releases if suppressions or run.lists else ():
             if earlier != made:

@@ -266,7 +266,8 @@ def _purge(arguments: argparse.Namespace) -> int:
         out(f"release {version}: {record.facts['num_files']:,} files taken out")
     for path in done.removals:
         out(f"removal list for those who hold a copy: {path}")
-    out(f"purge: {done.num_contents:,} contents erased; check it with: fairstack data verify {arguments.build}")
+    told = f"{done.num_contents:,} contents erased" if done.record else "nothing was left to erase"
+    out(f"purge: {told}; check it with: fairstack data verify {arguments.build}")
     return 0
 
 

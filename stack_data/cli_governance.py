@@ -71,9 +71,60 @@ def _add_suppressions(verbs: Any) -> None:
     check.add_argument("list", type=Path, metavar="LIST")
     check.add_argument("--key", action="append", default=[], metavar="BASE64", help="a public key to trust")
 
+    sign = add_verb(verbs, "sign", _sign, "count, date and sign a list that was edited by hand, as the next epoch")
+    sign.add_argument("list", type=Path, metavar="LIST")
+    sign.add_argument(
+        "--output", required=True, type=Path, metavar="LIST", help="the list to write; its epoch is followed"
+    )
+    sign.add_argument("--created", required=True, metavar="DATE", help="day of the list, such as 2026-11-21")
+
+    email = add_verb(
+        verbs, "email", _email, "hash an e-mail address under FAIRSTACK_AUTHOR_KEY, for an entry of kind email"
+    )
+    email.add_argument("address", metavar="ADDRESS")
+
     preview = add_verb(verbs, "preview", _preview, "say what a list would take out of a build; changes nothing")
     preview.add_argument("build", type=Path, metavar="BUILD")
     preview.add_argument("list", type=Path, metavar="LIST")
+
+
+def _sign(arguments: argparse.Namespace) -> int:
+    from stack_data import signing
+    from stack_data.suppressions import sign_list
+
+    made = sign_list(arguments.list, arguments.output, arguments.created, signing.secret_in(os.environ))
+    if arguments.json:
+        out(
+            json.dumps(
+                {
+                    "list": str(arguments.output),
+                    "issuer": made.issuer,
+                    "epoch": made.epoch,
+                    "entries": len(made.entries),
+                }
+            )
+        )
+    else:
+        out(f"sign: {len(made.entries):,} entries in {arguments.output}, issuer {made.issuer}, epoch {made.epoch}")
+    return 0
+
+
+def _email(arguments: argparse.Namespace) -> int:
+    from stack_data.errors import ConfigError
+    from stack_data.sources.git_history import email_hash, key_id
+
+    key = os.environ.get("FAIRSTACK_AUTHOR_KEY", "")
+    if not key:
+        raise ConfigError("FAIRSTACK_AUTHOR_KEY is not set; it must be the key that builds hash their authors with")
+    if "@" not in arguments.address:
+        raise ConfigError(f"{arguments.address!r} is no e-mail address")
+    found = {"email_hash": email_hash(key, arguments.address), "author_key_id": key_id(key)}
+    if arguments.json:
+        out(json.dumps(found))
+    else:
+        out(f"email_hash: {found['email_hash']}")
+        out(f"author_key_id: {found['author_key_id']} (in the header of the list)")
+    return 0
 
 
 def _new_key(arguments: argparse.Namespace) -> int:

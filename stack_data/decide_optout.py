@@ -18,8 +18,9 @@ import pyarrow.compute as pc
 
 from stack_data import signals, storage
 from stack_data.decide_recheck import Rechecked, rechecked
+from stack_data.fetch import NEVER
 from stack_data.lock import Group
-from stack_data.manifest import PLAN_KEY, Output, Plan, read_if_present
+from stack_data.manifest import PLAN_KEY, Output, Plan, read, read_if_present
 from stack_data.optout import Places, Resolution, SuppressionList, resolve
 from stack_data.optout.resolve import RULE_VERSION
 from stack_data.pipeline import Run, count_reasons, finish_stage, known_hashes
@@ -81,6 +82,16 @@ def never_fetched(groups: Sequence[Group], lists: Sequence[SuppressionList]) -> 
     whole = [_without_emails(one) for one in lists]
     hit = resolve([places], table, whole).rows[0]
     return frozenset(unit.key for unit, gone in zip(named, hit.tolist(), strict=True) if gone)
+
+
+def unread(run: Run) -> frozenset[str]:
+    """Return the keys of units that were not read because they had opted out when the build was fetched."""
+    return frozenset(
+        key
+        for group in run.lock.groups
+        for key, digest in read(run.build.group_manifest(group.name)).plan["inputs"].items()
+        if digest == NEVER
+    )
 
 
 def _as_repository(unit: Unit) -> dict[str, Any]:

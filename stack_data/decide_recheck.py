@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stack_data import manifest, recheck, storage
+from stack_data import manifest, recheck
 from stack_data.pipeline import Run
 from stack_data.recheck import Checked
 from stack_data.signals import Signals, reserved
@@ -70,6 +70,8 @@ def _units(run: Run) -> Iterator[tuple[str, int, Checked]]:
 
 
 def last_check(run: Run) -> str:
-    """Return the day on which the sources' hosts were last asked, "" when they never were."""
-    made = storage.read_json(run.build.recheck)["date"] if run.build.recheck.exists() else ""
-    return str(made)
+    """Return when hosts last answered and for how many sources, "" when none ever did."""
+    made = recheck.read(run.build.folder)
+    days = [checked.checked for _, _, checked in made.every()] if made else []
+    answered = [day for day in days if day]
+    return f"{max(answered)} ({len(answered):,} of {len(days):,} sources answered)" if answered else ""

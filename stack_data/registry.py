@@ -67,22 +67,29 @@ def accept(
 ) -> list[SuppressionList]:
     """Return every list in force, by issuer: those a build has used before and those at `locations`, which it keeps from now on.
 
-    stored: the build's folder of accepted lists. Raises InputError, before anything is kept, when one list is not acceptable.
+    stored: the build's folder of accepted lists; of several lists of one issuer the newest counts. Raises InputError, before
+    anything is kept, when one list is not acceptable.
     """
     known = {one.issuer: (one, text) for one, text in _stored(stored)}
-    fresh: dict[str, tuple[SuppressionList, bytes]] = {}
+    fresh: dict[str, tuple[SuppressionList, bytes, str]] = {}
     for location in locations:
         found, text = fetch(location, keys, folder)
-        if found.issuer in fresh:
-            raise InputError(f"{location}: a second list of issuer {found.issuer!r}; name one list of each issuer")
-        if found.issuer in known:
-            _refuse_older(location, found, text, *known[found.issuer])
-        fresh[found.issuer] = (found, text)
-    for issuer, (_, text) in fresh.items():
+        newest, other, _ = fresh.get(found.issuer, (found, text, ""))
+        if found.epoch == newest.epoch and text != other:
+            raise InputError(f"{location}: epoch {found.epoch} of issuer {found.issuer!r} is another list elsewhere")
+        if found.issuer not in fresh or found.epoch > newest.epoch:
+            fresh[found.issuer] = (found, text, location)
+    for issuer, (newest, text, location) in fresh.items():
+        if issuer in known:
+            _refuse_older(location, newest, text, *known[issuer])
+    for issuer, (_, text, _) in fresh.items():
         if issuer not in known or known[issuer][1] != text:
             with storage.replacing(stored / f"{issuer}.jsonl") as temporary:
                 temporary.write_bytes(text)
-    return [one for _, (one, _) in sorted((known | fresh).items())]
+    in_force = {issuer: one for issuer, (one, _) in known.items()} | {
+        issuer: one for issuer, (one, _, _) in fresh.items()
+    }
+    return [in_force[issuer] for issuer in sorted(in_force)]
 
 
 def _stored(folder: Path) -> Iterable[tuple[SuppressionList, bytes]]:

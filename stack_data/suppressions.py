@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +135,29 @@ def check_list(path: Path, keys: Sequence[str] = ()) -> ListState:
     counts = Counter(entry.kind for entry in found.entries)
     kinds = {kind: counts[kind] for kind in lists.KINDS if counts[kind]}
     return ListState(found.issuer, found.epoch, found.created, str(header["key_id"]), state, kinds)
+
+
+def sign_list(path: Path, output: Path, created: str, secret: str) -> SuppressionList:
+    """Write a list that was edited by hand anew, as its next epoch: counted, dated and, but for `local`, signed. Returns it.
+
+    The epoch is the one after that of `output`, where there is one, else the list's own. Raises InputError naming a bad line.
+    """
+    lines = registry.raw(str(path), Path()).splitlines(keepends=True)
+    if lines and lines[-1].startswith(b'{"signature"'):
+        lines.pop()
+    try:
+        header = json.loads(lines[0]) | {"num_entries": len(lines) - 1, "created": created}
+    except (IndexError, TypeError, ValueError):
+        raise InputError(f"{path}: line 1: is no header of a list") from None
+    raw = json.dumps(header).encode() + b"\n" + b"".join(lines[1:])
+    found = lists.read(raw, str(path), {}, is_trusted=True)
+    if output.exists():
+        before = read_candidate(output)
+        if before.issuer != found.issuer:
+            raise InputError(f"{output} is a list of issuer {before.issuer!r}, {path} of {found.issuer!r}")
+        found = replace(found, epoch=before.epoch + 1)
+    storage.write_text(output, lists.write(found, secret if found.issuer != LOCAL else ""))
+    return found
 
 
 def read_candidate(path: Path) -> SuppressionList:

@@ -188,3 +188,26 @@ def test_why_says_what_left_and_what_is_shown_instead(corpus: Path, tmp_path: Pa
     everywhere = fairstack("data", "why", folder, identity).stdout
     assert "  kept" in everywhere.splitlines()[0]
     assert everywhere.count("opt-out: opted_out") == 1 and "bertram/lib" in everywhere
+
+
+def test_a_new_release_below_the_newest_needs_its_parent_named(corpus: Path, tmp_path: Path) -> None:
+    folder = made(corpus).folder
+    release_of(folder, ["release.version=2.0.0"])
+    for version in ("1.1.0", "0.9.0"):
+        with pytest.raises(InputError, match=f"release {version} would be below 2.0.0, the newest"):
+            release_of(folder, [f"release.version={version}"])
+    release_of(folder, ["release.version=1.1.0", "release.parent=1.0.0"])
+    assert names(folder / "releases/1.1.0") == names(folder / "releases/1.0.0")
+    assert release_of(folder, ["release.version=1.0.0"]).counts["files"] == len(names(folder / "releases/1.0.0"))
+
+
+def test_who_was_never_read_is_counted_and_told_when_they_come_back(corpus: Path, tmp_path: Path) -> None:
+    listed(tmp_path / "list", entry("repository", name="alice/lib"))
+    corpus.write_text(corpus.read_text() + '\n[optout]\nlists = ["list"]\n')
+    first = made(corpus).release
+    assert first is not None
+    card = (first / "README.md").read_text()
+    assert "they had opted out before and were never read: 1 repositories and packages" in card
+    listed(tmp_path / "list", epoch=2)
+    done = fairstack("data", "release", tmp_path / "build/corpus", "--version", "1.0.1")
+    assert done.returncode == 0 and "1 repositories or packages may be read again and have not been yet" in done.stderr

@@ -60,7 +60,7 @@ def test_what_is_gone_leaves_and_is_not_erased(server: GitServer, corpus: Path, 
     second = folder / "releases/2.0.0"
     assert counts["changes"]["removed"]["source_gone"]["files"] == 1
     assert found(second, "departed") == [] and "staying/lib/shared.py" in names(second)
-    assert f"last asked on {found_now.date}" in (second / "README.md").read_text()
+    assert f"these sources on {found_now.date} (4 of 4 sources answered)" in (second / "README.md").read_text()
     assert json.loads((second / "ledger/opt-outs.json").read_text())["reasons"]["source_gone"]["files"] == 1
     # It may come back: nothing of the build is erased, and what holders have can be brought up to date.
     assert purge(folder).record is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 from stack_data import signing
 from stack_data.errors import ConfigError, InputError
 from stack_data.optout.lists import read
-from stack_data.suppressions import Imported, check_list, import_requests, read_candidate
+from stack_data.sources.git_history import email_hash, key_id
+from stack_data.suppressions import Imported, check_list, import_requests, read_candidate, sign_list
+from tests.corpus import fairstack
 from tests.leaving import entry, listed
 
 DAY = "2026-11-21"
@@ -112,3 +115,28 @@ def test_a_list_of_an_issuer_without_its_signature_is_refused(tmp_path: Path) ->
         check_list(path)
     # To look at what it would do, nobody needs to have signed it.
     assert len(read_candidate(path).entries) == 3
+
+
+def test_a_list_edited_by_hand_is_counted_signed_and_follows_the_last_epoch(tmp_path: Path) -> None:
+    secret, public = signing.new_key()
+    edited = tmp_path / "edited"
+    line = '{"kind": "owner", "host": "h.org", "name": "a", "spread": "exact", "granted": "moderator", "effect": "remove", "since": "2026-01-01"}'
+    edited.write_text(
+        '{"format": "fairstack-suppressions/1", "issuer": "us", "epoch": 3, "key_id": "", "num_entries": 9}\n'
+        + line
+        + "\n"
+    )
+    for epoch in (3, 4):
+        made = sign_list(edited, tmp_path / "list", "2026-11-21", secret)
+        assert (made.epoch, len(made.entries)) == (epoch, 1)
+        assert check_list(tmp_path / "list", [public]).signature == "good"
+    edited.write_text(edited.read_text() + "{}\n")
+    with pytest.raises(InputError, match="edited: line 3: kind is None"):
+        sign_list(edited, tmp_path / "list", "2026-11-21", secret)
+    assert check_list(tmp_path / "list", [public]).epoch == 4
+
+
+def test_the_command_hashes_an_address_as_the_builder_does() -> None:
+    done = fairstack("data", "suppressions", "email", " Gina@Example.org", "--json", FAIRSTACK_AUTHOR_KEY="k")
+    assert json.loads(done.stdout) == {"email_hash": email_hash("k", "gina@example.org"), "author_key_id": key_id("k")}
+    assert fairstack("data", "suppressions", "email", "x@y", FAIRSTACK_AUTHOR_KEY="").returncode == 2

@@ -202,6 +202,12 @@ def _check_target(value: Mapping[str, Any], where: str) -> None:
         return
     if not value.get("host") or not name:
         raise InputError(f"{where}: an entry of kind {kind!r} needs host and name")
+    if "://" in name or re.search(r"\s", name) or (name.startswith("@") and kind != "package"):
+        raise InputError(f"{where}: name {name!r} is no name as its host writes it: no address, no @, no white space")
+    if value["host"] == "github.com" and (
+        not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) or (kind == "owner" and "/" in name)
+    ):
+        raise InputError(f"{where}: name {name!r} is no name of github.com: an owner, or owner/repository")
     if not re.fullmatch(r"[\w.-]+", value["host"]):
         raise InputError(f"{where}: host {value['host']!r} is no host name")
     if kind in ("repository", "path") and not re.fullmatch(r"[^/].*/[^/]+", name):

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stack_data.config import BuildConfig, FilterConfig, NearConfig
+from stack_data.decide_optout import unread
 from stack_data.decide_recheck import last_check
 from stack_data.fold import Fold
 from stack_data.pipeline import Run
@@ -55,6 +56,7 @@ class Facts:
     changes: dict[str, Any]
     review: Review | None
     last_check: str
+    never_read: int
 
 
 def facts_of(run: Run, fold: Fold, rows: ReleaseRows, assignment: Assignment, changes: dict[str, Any]) -> Facts:
@@ -78,6 +80,7 @@ def facts_of(run: Run, fold: Fold, rows: ReleaseRows, assignment: Assignment, ch
         _counts(kept["language"].cast(pa.string()), sizes), _counts(kept["expression"], sizes), _counts(splits, sizes),
         {slug: (names[slug], tuple(sorted(found[slug]))) for slug in sorted(found)}, assignment.p,
         epochs(run.lists), changes, reviews(run.build.folder, config.release.version), last_check(run),
+        len(unread(run)),
     )  # fmt: skip
 
 
@@ -141,6 +144,11 @@ def _body(facts: Facts) -> list[str]:
         "noticed. Code has authors' names in copyright lines, which permissive licences require to keep. "
         + _near(facts.config.near)
         + " Personal data are not redacted in this version.",
+        "", "## Evidence and corrections", "",
+        "Every place of every file is in `provenance/`, its licence texts and copyright lines in `notices/`. Whoever has the build "
+        "gets the evidence of one file, step by step, from `fairstack data why BUILD CONTENT_ID`, and corrects a licence by a curation "
+        "with name, reason and date; the next release follows. Whoever finds a mistake asks the contact above. `eu-summary.md` has "
+        "what the template for the public summary of training content (Regulation (EU) 2024/1689) asks of a data set.",
         "", "## Checking this release", "",
         "`fairstack data verify PATH` rehashes every file against `manifest.json`, decodes every row and recomputes every "
         "`content_id` and `text_sha256` that can be recomputed from the text.",
@@ -220,7 +228,7 @@ def _review(review: Review | None) -> list[str]:
     if review.unknown:
         lines += [
             "",
-            "Licence texts that nobody has judged yet and that keep most out, by the hash that a curation names:",
+            "Licence texts that kept most out when that sample was read, by the hash that a curation names:",
             "",
         ]
         lines += ["| Text (SHA-256) | Files | Size |", "|---|---:|---:|"]
@@ -254,8 +262,10 @@ def _leaving(facts: Facts) -> list[str]:
         _contact(facts.config.release.contact), "",
         f"Suppression lists in force: {lists}. Of what would be here otherwise, before near duplicates are dropped: {reasons}. An "
         "owner or repository counts once nothing of it is left. Nothing here names who left. "
-        + (f"Hosts were last asked on {facts.last_check} whether they still publish these sources." if facts.last_check else
-           "Hosts were not asked again since the sources were read."), "",
+        + (f"Hosts were last asked whether they still publish these sources on {facts.last_check}. " if facts.last_check else
+           "Hosts were not asked again since the sources were read. ")
+        + f"Not in these numbers, because they had opted out before and were never read: {facts.never_read:,} repositories and "
+        "packages.", "",
         "| | Left | Of | Share |", "|---|---:|---:|---:|", *rows, "",
         "`merkle/` holds two RFC 9162 trees, over the content ids and over the names of all repositories in this release; their roots "
         "are in `manifest.json`. `fairstack data prove PATH host/owner` proves that an owner, a repository or a content is here or is "
@@ -275,7 +285,11 @@ def _changes(facts: Facts) -> list[str]:
             f"| {change} | {reason} | {count['files']:,} | {human_bytes(count['bytes'])} |"
             for reason, count in found[change].items()
         ]
-    lines += ["", "The reason of an added file is the one for which it was left out before.", ""]
+    lines += [
+        "",
+        "The reason of an added file is the one for which its parent left it out; `new`: it was not there, or had left.",
+        "",
+    ]
     if found["edited"]:
         lines += [f"{found['edited']:,} files stayed and lost or regained places.", ""]
     return lines

@@ -237,6 +237,7 @@ def _processing(facts: Facts, honoured: Honoured) -> list[_Section]:
             "removed on request, by signal or because it is gone": [
                 _count(reason.value, files, size) for reason, files, size in left.reasons
             ],
+            "repositories and packages never read, because they had opted out before": f"{facts.never_read:,}",
             "share of files removed so": f"{left.files.number:,} of {left.files.of:,} ({left.files.fraction:.2%})",
             "share of bytes removed so": f"{left.num_bytes.number:,} of {left.num_bytes.of:,} ({left.num_bytes.fraction:.2%})",
             "owners of whom nothing is left": f"{left.owners.number:,} of {left.owners.of:,}",

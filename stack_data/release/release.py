@@ -115,6 +115,7 @@ def release(run: Run, joined: Fold | None = None, full: bool = False) -> Path:
             f"release {config.version} exists and would now differ ({'; '.join(found[:2])}); a release never "
             f"changes: name another version, e.g. --set release.version={_next(config.version)}"
         )
+    _refuse_below(run, parent)
     shutil.rmtree(folder, ignore_errors=True)
     seen = audience_fold(run, joined)
     rows = select(run.build, seen, [group.name for group in run.lock.groups])
@@ -122,6 +123,16 @@ def release(run: Run, joined: Fold | None = None, full: bool = False) -> Path:
         raise InputError(f"nothing to release: no file is kept for audience {config.audience!r}")
     _write(run, seen, rows, parent, plan, folder, full)
     return folder
+
+
+def _refuse_below(run: Run, parent: Parent | None) -> None:
+    """Refuse a new release below the newest of its audience, unless its parent is named: that is no slip then."""
+    config = run.config.release
+    newest = find_parent(run.build, "999999999.0.0", "", config.audience)
+    if newest and not config.parent and (parent is None or parent.version != newest.version):
+        raise InputError(
+            f"release {config.version} would be below {newest.version}, the newest; name a higher version, or its parent: --parent"
+        )
 
 
 def _write(

@@ -1,8 +1,9 @@
 """Writes the files of one release: shards of data, provenance and notices, NOTICE/, ledger, Merkle trees and documents.
 
 Two passes keep memory flat: each part's rows are routed to spill files by shard, then each shard is gathered, put in hash order and
-written. A shard that is the parent's, row by row, gets a second name instead. Everything that is not a shard is made from the
-shards as they lie there and from the fold, so that both ways end in the same bytes.
+written. A shard that is the parent's, row by row, gets a second name instead, and rows that another shard has in common with the
+parent's are read from there (common_rows.py). Everything that is not a shard is made from the shards as they lie there and from the
+fold, so that both ways end in the same bytes.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from stack_data.pipeline import Run
 from stack_data.reasons import LEAVING
 from stack_data.registry import epochs
 from stack_data.release import card, croissant, notices
+from stack_data.release.common_rows import Common, common_rows
 from stack_data.release.eu_summary import Honoured, eu_summary, eu_summary_text
 from stack_data.release.parent import RELEASED, Parent, fingerprints
 from stack_data.release.places import places_of
@@ -96,6 +98,8 @@ class Writer:
         self.spill = folder / ".spill"
         self.spilled: dict[int, list[Spilled]] = defaultdict(list)
         self.outputs: dict[str, Output] = {}
+        self.parent: Parent | None = None
+        self.common = np.zeros(rows.kept.num_rows, bool)
         self.group_rows = run.config.release.row_group_rows
         found = notices.texts_by_verdict(run.build, [group.name for group in run.lock.groups])
         self.texts = {one.sha256: one for texts in found.values() for one in texts}
@@ -116,10 +120,16 @@ class Writer:
         return pa.table([kept["content_id"], shard, prints, kept["text_bytes"]], names=RELEASED.names).cast(RELEASED)
 
     def write(self, plan: Plan, parent: Parent | None, changes: dict[str, Any], same: Collection[str]) -> None:
-        """Write everything, the manifest last. same: names of shards that are the parent's, row by row."""
+        """Write everything, the manifest last.
+
+        same: names of shards that are the parent's, row by row; where there is none, nothing is taken from the parent.
+        """
         linked = [number for number, shard in enumerate(self.assignment.shards) if shard.name in same]
         made = sorted(set(range(len(self.assignment.shards))) - set(linked))
-        self._write_shards(np.isin(self.assignment.shard, made), made)
+        if parent and same:
+            self.parent = parent
+            self.common = common_rows(parent, self.released(), {self.assignment.shards[number].name for number in made})
+        self._write_shards(made)
         if parent:
             for number in linked:
                 self._link(self.assignment.shards[number].name, parent)
@@ -135,14 +145,17 @@ class Writer:
         Manifest(plan.to_json(), self.outputs, counts).write(self.folder / "manifest.json")
         self.run.end_step()
 
-    def _write_shards(self, chosen: npt.NDArray[np.bool_], shards: list[int]) -> None:
-        """Write the shards with these numbers; chosen: bool[N], the kept contents that go there."""
+    def _write_shards(self, shards: list[int]) -> None:
+        """Write the shards with these numbers."""
         parts = self.rows.kept["part"].combine_chunks()
-        codes = np.where(chosen, parts.indices.to_numpy(zero_copy_only=False), -1)
-        present = np.unique(codes[chosen]).tolist()
-        sizes = self.rows.kept["text_bytes"].to_numpy()[chosen]
-        # Every text is moved twice: to the spill files, and from there to its shard.
-        self.run.progress.begin("release", len(present) + len(shards), 2 * int(sizes.sum()))
+        chosen = np.isin(self.assignment.shard, shards)
+        sizes = self.rows.kept["text_bytes"].to_numpy()
+        anew = chosen & ~self.common
+        codes = np.where(anew, parts.indices.to_numpy(zero_copy_only=False), -1)
+        present = np.unique(codes[anew]).tolist()
+        # A text that is made anew is moved twice: to the spill files, and from there to its shard.
+        total = int(sizes[chosen].sum() + sizes[anew].sum())
+        self.run.progress.begin("release", len(present) + len(shards), total)
         storage.make_folder(self.spill)
         for spilled in self.run.each(
             lambda code: self._spill(parts.dictionary[code].as_py(), np.flatnonzero(codes == code)), present
@@ -186,34 +199,64 @@ class Writer:
                 batches.append(pa.ipc.open_file(source).get_batch(where.batch))
         # A shard that no hash falls into is written all the same, without rows: the count is part of the names.
         table = pa.Table.from_batches(batches, SPILL)
-        keys = pa.table({"key": self.assignment.key[table["kept"].to_numpy()], "content_id": table["content_id"]})
-        order = pc.sort_indices(keys, [("key", "ascending"), ("content_id", "ascending")])
+        order = self._order(table["kept"].to_numpy(), table["content_id"])
         return table.drop_columns("content").take(order), _Contents(table["content"].chunks, order.to_numpy())
 
     def _write_shard(self, number: int) -> None:
         """Write one shard of data/, provenance/ and notices/."""
         shard = self.assignment.shards[number]
         table, contents = self._gather(number)
-        self._save_all(f"data/{shard.name}", DATA, self._data_of(table, contents), "text")
-        kept = table["kept"].to_numpy()
-        self._save(f"provenance/{shard.name}", places_of(self.run.build, self.rows, kept, self.text_hashes), "none")
-        keys = zip(table["group"].to_pylist(), table["verdict"].to_pylist(), strict=True)
-        notice = pa.table(
-            {
-                "content_id": table["content_id"],
-                "copyrights": table["copyrights"],
-                "texts": pa.array([self.text_hashes.get(key, []) for key in keys], NOTICES.field("texts").type),
-            }
-        ).cast(NOTICES)
+        common = self._common(number)
+        rows = (
+            common.data(lambda begin, end: self._data_of(table, contents, begin, end))
+            if common
+            else self._all_data(table, contents)
+        )
+        self._save_all(f"data/{shard.name}", DATA, rows, "text")
+        places = places_of(self.run.build, self.rows, table["kept"].to_numpy(), self.text_hashes)
+        places = common.table("provenance", "released_content_id", places) if common else places
+        self._save(f"provenance/{shard.name}", places, "none")
+        notice = self._notices_of(table)
+        notice = common.table("notices", "content_id", notice) if common else notice
         self._save(f"notices/{shard.name}", notice, "text")
-        self.run.progress.advance(1, int(pc.sum(table["length_bytes"]).as_py() or 0))
+        of_shard = self.assignment.shard == number
+        self.run.progress.advance(1, int(self.rows.kept["text_bytes"].to_numpy()[of_shard].sum()))
 
-    def _data_of(self, table: pa.Table, contents: _Contents) -> Iterator[pa.Table]:
+    def _common(self, number: int) -> Common | None:
+        """Return what a shard has in common with the parent's; None without anything."""
+        rows = np.flatnonzero(self.assignment.shard == number)
+        if self.parent is None or not self.common[rows].any():
+            return None
+        ids = self.rows.kept["content_id"].take(pa.array(rows)).combine_chunks()
+        order = self._order(rows, ids)
+        return Common(
+            self.parent, self.assignment.shards[number].name, ids.take(order), self.common[rows[order.to_numpy()]]
+        )
+
+    def _order(self, rows: npt.NDArray[np.int64], ids: pa.Array | pa.ChunkedArray) -> pa.Array:
+        """Return the order of kept contents inside a shard: by hash, then by id."""
+        keys = pa.table({"key": self.assignment.key[rows], "content_id": ids})
+        return pc.sort_indices(keys, [("key", "ascending"), ("content_id", "ascending")])
+
+    def _notices_of(self, table: pa.Table) -> pa.Table:
+        keys = zip(table["group"].to_pylist(), table["verdict"].to_pylist(), strict=True)
+        columns = {
+            "content_id": table["content_id"], "copyrights": table["copyrights"],
+            "texts": pa.array([self.text_hashes.get(key, []) for key in keys], NOTICES.field("texts").type),
+        }  # fmt: skip
+        return pa.table(columns).cast(NOTICES)
+
+    def _all_data(self, table: pa.Table, contents: _Contents) -> Iterator[pa.Table]:
         """Yield the data rows of a shard, as many at a time as a row group has, so that texts are copied in small lots."""
         for start in range(0, table.num_rows, self.group_rows):
-            rows = table.slice(start, self.group_rows)
-            rows = rows.append_column("content", contents.take(start, start + rows.num_rows))
-            yield rows.select(DATA.names).cast(DATA)
+            yield self._data_of(table, contents, start, min(start + self.group_rows, table.num_rows))
+
+    @staticmethod
+    def _data_of(table: pa.Table, contents: _Contents, begin: int, end: int) -> pa.Table:
+        if begin == end:
+            return DATA.empty_table()
+        rows = table.slice(begin, end - begin).append_column("content", contents.take(begin, end))
+        return rows.select(DATA.names).cast(DATA)
 
     def _save(self, name: str, table: pa.Table, holds: str) -> None:
         """Write a table as a file of the release."""

@@ -100,6 +100,10 @@ def test_no_changed_byte_passes(data: st.DataObject) -> None:
         (local(entry(name=" a")), "begins or ends with white space"),
         (local(entry(name="")), "needs host and name"),
         (local(entry(name="-")), "must be an owner"),
+        (local(entry(name="https://h.org/a")), "is no name as its host writes it"),
+        (local(entry(name="@a")), "is no name as its host writes it"),
+        (local(entry(name="a b")), "is no name as its host writes it"),
+        (local(entry(host="github.com", name="a/b")), "is no name of github.com"),
         (local(entry(host="h org")), "is no host name"),
         (local(entry(kind="repository")), "must be owner/repository"),
         (local(entry(kind="path", name="a/b")), "glob belongs to entries of kind 'path'"),
@@ -161,8 +165,14 @@ def test_one_bad_list_keeps_all_of_them_out(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="1.jsonl: line 1"):
         accept(tmp_path, good, "1.jsonl")
     assert accept(tmp_path) == []
-    with pytest.raises(InputError, match="a second list of issuer 'registry'"):
-        accept(tmp_path, good, good)
+
+
+def test_of_two_lists_of_one_issuer_the_newer_counts(tmp_path: Path) -> None:
+    other = Entry(kind="owner", host="h.org", name="b", since="2026-01-01")
+    names = stored(tmp_path, made(), made(epoch=4), made(other, epoch=4))
+    assert registry.epochs(accept(tmp_path, names[0], names[1], names[0])) == {"registry": 4}
+    with pytest.raises(InputError, match="epoch 4 of issuer 'registry' is another list elsewhere"):
+        accept(tmp_path, names[1], names[2])
 
 
 def test_a_list_comes_by_url_or_the_run_stops(tmp_path: Path) -> None:
