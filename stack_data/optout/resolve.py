@@ -2,13 +2,14 @@
 
 Everything that must honour an opt-out asks here: fetch, release, index, shards and serving. Two passes over the places, part by part:
 the first finds the places that entries name, the second gathers every place of the contents they hold (and of their near duplicates
-where an entry asks for those), on which the spread is decided. Memory: one byte per place, and what is gathered.
+where an entry asks for those), on which the spread is decided. Memory: one byte per place, and about 150 bytes for each that is gathered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stack_data.errors import ConfigError
+from stack_data.optout.id_set import IdSet, raw_ids
 from stack_data.optout.lists import SuppressionList
 from stack_data.optout.spread import LAST_GOING, Gathered, Why, repositories_of, spread
 from stack_data.optout.targets import EXACT, MATCHES, NEAR, Targets, targets_of
@@ -77,10 +79,10 @@ def resolve(
     entries = [entry for one in lists for entry in one.in_force(effects)]
     check_author_keys(repositories, [one for one in lists if any(e.kind == "email" for e in one.in_force(effects))])
     targets = targets_of(entries, repositories, renamed_to or {})
-    flags = [_named(part, targets, author_share) for part in parts]
-    wanted, pairs = _wanted(parts, flags, targets, near)
-    where, gathered = _gather(parts, flags, targets, wanted, pairs)
-    why = spread(gathered, repositories_of(repositories))
+    flags, wanted, pairs = _named(parts, targets, author_share, near)
+    where, gathered = _gather(parts, flags, wanted, pairs)
+    has_spread = bool((gathered.flags & (EXACT | NEAR)).any())
+    why = spread(gathered, repositories_of(repositories if has_spread else repositories.slice(0, 0)))
     return _resolution(flags, targets, wanted, where, gathered, why)
 
 
@@ -105,17 +107,30 @@ def check_author_keys(repositories: pa.Table, lists: Sequence[SuppressionList]) 
         )
 
 
-def _named(part: Places, targets: Targets, author_share: float) -> npt.NDArray[np.uint8]:
+def _named(
+    parts: Iterable[Places], targets: Targets, author_share: float, near: pa.Table | None
+) -> tuple[list[npt.NDArray[np.uint8]], IdSet, npt.NDArray[np.int64]]:
+    """Return the bits of the entries that name each place (uint8[N] of each part), and the contents to gather: see _with_near."""
+    flags, reached, nearly = [], [], []
+    for part in parts:
+        bits = _flags(part, targets, author_share)
+        flags.append(bits)
+        reached.append(raw_ids(part.content_id.filter(pa.array((bits > 0) | targets.linked[part.repository]))))
+        nearly.append(raw_ids(part.content_id.filter(pa.array((bits & NEAR) > 0))))
+    wanted, pairs = _with_near(reached, nearly, near)
+    return flags, wanted, pairs
+
+
+def _flags(part: Places, targets: Targets, author_share: float) -> npt.NDArray[np.uint8]:
     """Return the bits of the entries that name each place: uint8[N]."""
-    flags = targets.repository[part.repository] if len(part.repository) else np.empty(0, np.uint8)
-    if targets.paths:
-        for row in np.flatnonzero(np.isin(part.repository, list(targets.paths))).tolist():
-            path = part.path[row].as_py()
-            for bits, matches in targets.paths[int(part.repository[row])]:
-                if matches(path):
-                    flags[row] |= bits
+    flags = targets.repository[part.repository]
+    for row in np.flatnonzero(targets.has_paths[part.repository]).tolist() if targets.paths else ():
+        path = part.path[row].as_py()
+        for bits, matches in targets.paths[int(part.repository[row])]:
+            if matches(path):
+                flags[row] |= bits
     if len(targets.contents):
-        at = pc.index_in(part.content_id, targets.contents).fill_null(-1).to_numpy(zero_copy_only=False)
+        at = targets.contents.index_in(part.content_id)
         flags |= np.where(at >= 0, targets.content_flags[at], 0).astype(np.uint8)
     if len(targets.emails) and part.authors is not None:
         flags |= _authored(part.authors, targets, author_share)
@@ -126,7 +141,7 @@ def _authored(authors: pa.Array, targets: Targets, author_share: float) -> npt.N
     """Return the bits of e-mail entries whose author has enough of each place."""
     owner = pc.list_parent_indices(authors).to_numpy(zero_copy_only=False)
     flat = pc.list_flatten(authors)
-    at = pc.index_in(flat.field("email_hash"), targets.emails).fill_null(-1).to_numpy(zero_copy_only=False)
+    at = targets.emails.index_in(flat.field("email_hash"))
     enough = flat.field("share").to_numpy(zero_copy_only=False) >= np.float32(author_share)
     flags = np.zeros(len(authors), np.uint8)
     hit = (at >= 0) & enough
@@ -134,77 +149,77 @@ def _authored(authors: pa.Array, targets: Targets, author_share: float) -> npt.N
     return flags
 
 
-def _wanted(
-    parts: Iterable[Places], flags: Sequence[npt.NDArray[np.uint8]], targets: Targets, near: pa.Table | None
-) -> tuple[pa.Array, npt.NDArray[np.int64]]:
-    """Return the contents to gather, and pairs of near duplicates among them as numbers (both directions)."""
-    found, nearly = [pa.array([], pa.string())], [pa.array([], pa.string())]
-    for part, bits in zip(parts, flags, strict=True):
-        touched = (bits > 0) | (targets.linked[part.repository] if targets.linked.any() else False)
-        found.append(part.content_id.filter(pa.array(touched)).drop_null())
-        nearly.append(part.content_id.filter(pa.array((bits & NEAR) > 0)).drop_null())
-    ids, asked = pa.concat_arrays(found).unique(), pa.concat_arrays(nearly).unique()
-    if near is None or not len(asked):
-        return ids, np.empty((2, 0), np.int64)
+def _with_near(
+    reached: list[npt.NDArray[np.uint8]], asked: list[npt.NDArray[np.uint8]], near: pa.Table | None
+) -> tuple[IdSet, npt.NDArray[np.int64]]:
+    """Return the contents to gather, and pairs of near duplicates among them as numbers (both directions).
+
+    reached: raw ids of what entries reach or are linked to; asked: of that, whose near duplicates are asked for.
+    """
+    anchors = IdSet.joined(asked)
+    if near is None or not len(anchors):
+        return IdSet.joined(reached), np.empty((2, 0), np.int64)
     first, second = (near[name].combine_chunks() for name in ("first_id", "second_id"))
-    mine = pc.or_(pc.is_in(first, asked), pc.is_in(second, asked))
+    mine = pa.array((anchors.index_in(first) >= 0) | (anchors.index_in(second) >= 0))
     first, second = first.filter(mine), second.filter(mine)
-    ids = pa.concat_arrays([ids, first, second]).unique()
-    pair = np.stack([pc.index_in(one, ids).to_numpy(zero_copy_only=False).astype(np.int64) for one in (first, second)])
-    return ids, np.concatenate([pair, pair[::-1]], axis=1)
+    wanted = IdSet.joined([*reached, raw_ids(first), raw_ids(second)])
+    pair = np.stack([wanted.index_in(one) for one in (first, second)])
+    return wanted, np.concatenate([pair, pair[::-1]], axis=1)
 
 
 def _gather(
-    parts: Iterable[Places], flags: Sequence[npt.NDArray[np.uint8]], targets: Targets, wanted: pa.Array,
-    near: npt.NDArray[np.int64],
-) -> tuple[npt.NDArray[np.int64], Gathered]:  # fmt: skip
-    """Return (part, row) of every place of the wanted contents, int64[2, N], and what decides about them."""
-    where, content, repository, bits, is_copy = [], [], [], [], []
+    parts: Iterable[Places], flags: Sequence[npt.NDArray[np.uint8]], wanted: IdSet, near: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int32], Gathered]:
+    """Return (part, row) of every place of the wanted contents, int32[2, N] in order, and what decides about them."""
+    if not len(wanted):
+        return np.empty((2, 0), np.int32), _joined([], near)
+    where, found = [], []
     for number, (part, named) in enumerate(zip(parts, flags, strict=True)):
-        at = pc.index_in(part.content_id, wanted).fill_null(-1).to_numpy(zero_copy_only=False)
+        at = wanted.index_in(part.content_id)
         rows = np.flatnonzero(at >= 0)
-        where.append(np.stack([np.full(len(rows), number), rows]))
-        content.append(at[rows].astype(np.int64))
-        repository.append(part.repository[rows].astype(np.int64))
-        bits.append(named[rows])
-        is_copy.append(part.is_copy[rows] if part.is_copy is not None else np.zeros(len(rows), bool))
-    if not where:
-        empty = np.empty(0, np.int64)
-        return np.empty((2, 0), np.int64), Gathered(empty, empty, empty.astype(np.uint8), empty.astype(bool), near)
-    joined = Gathered(
-        np.concatenate(content), np.concatenate(repository), np.concatenate(bits), np.concatenate(is_copy), near
-    )
-    return np.concatenate(where, axis=1), joined
+        where.append(np.stack([np.full(len(rows), number), rows]).astype(np.int32))
+        copies = part.is_copy[rows] if part.is_copy is not None else np.zeros(len(rows), bool)
+        found.append((at[rows], part.repository[rows], named[rows], copies))
+    return np.concatenate([np.empty((2, 0), np.int32), *where], axis=1), _joined(found, near)
+
+
+def _joined(found: Sequence[tuple[npt.NDArray[Any], ...]], near: npt.NDArray[np.int64]) -> Gathered:
+    empty = tuple(np.empty(0, kind) for kind in (np.int64, np.int64, np.uint8, bool))
+    content, repository, bits, is_copy = (np.concatenate(column) for column in zip(empty, *found, strict=True))
+    return Gathered(content, repository, bits, is_copy, near)
 
 
 def _resolution(
-    flags: Sequence[npt.NDArray[np.uint8]], targets: Targets, wanted: pa.Array, where: npt.NDArray[np.int64],
+    flags: Sequence[npt.NDArray[np.uint8]], targets: Targets, wanted: IdSet, where: npt.NDArray[np.int32],
     gathered: Gathered, why: npt.NDArray[np.int8],
 ) -> Resolution:  # fmt: skip
     goes = why <= LAST_GOING
     rows = tuple(bits > 0 for bits in flags)
-    for number, mask in enumerate(rows):
-        mask[where[1][goes & (where[0] == number)]] = True
+    for mask, (begin, end) in zip(rows, _ranges(where[0], len(rows)), strict=True):
+        mask[where[1, begin:end][goes[begin:end]]] = True
     gone = np.zeros(len(wanted), bool)
     gone[gathered.content[goes]] = True
     gone[gathered.content[~goes]] = False
-    if len(where[0]) and targets.linked.any():
-        why = np.where((why == Why.NOT_ASKED) & targets.linked[gathered.repository], Why.OTHER_NAME, why).astype(
-            np.int8
-        )
+    is_other = (why == Why.NOT_ASKED) & targets.linked[gathered.repository]
     shown = np.flatnonzero(_concerned(gathered, targets))
     preview = pa.table(
         {
-            "content_id": wanted.take(pa.array(gathered.content[shown])), "part": where[0][shown], "row": where[1][shown],
-            "goes": goes[shown], "why": why[shown],
+            "content_id": wanted.ids(gathered.content[shown]), "part": where[0][shown], "row": where[1][shown],
+            "goes": goes[shown], "why": np.where(is_other, np.int8(Why.OTHER_NAME), why)[shown],
         }
     ).cast(PREVIEW)  # fmt: skip
-    return Resolution(rows, wanted.filter(pa.array(gone)), preview)
+    return Resolution(rows, wanted.ids(np.flatnonzero(gone)), preview)
+
+
+def _ranges(parts: npt.NDArray[np.int32], count: int) -> Iterator[tuple[int, int]]:
+    """Yield where the places of each part begin and end among gathered ones."""
+    bounds = np.searchsorted(parts, np.arange(count + 1))
+    yield from zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
 
 
 def _concerned(gathered: Gathered, targets: Targets) -> npt.NDArray[np.bool_]:
     """Return which gathered places a person should see: all of a content that an entry reaches, and what it is linked to."""
-    reached = gathered.content[(gathered.flags & (MATCHES | EXACT)) > 0]
-    near = gathered.near[1][np.isin(gathered.near[0], reached)]
-    linked = targets.linked[gathered.repository] if len(gathered.repository) else np.empty(0, bool)
-    return np.asarray(np.isin(gathered.content, np.concatenate([reached, near])) | linked)
+    reached = gathered.holding((gathered.flags & (MATCHES | EXACT)) > 0)
+    shown = reached.copy()
+    shown[gathered.near[1][reached[gathered.near[0]]]] = True
+    return np.asarray(shown[gathered.content] | targets.linked[gathered.repository])

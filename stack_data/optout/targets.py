@@ -17,20 +17,26 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pathspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stack_data.identity import fold_name
+from stack_data.optout.id_set import CONTENT_DIGITS, EMAIL_DIGITS, IdSet
 from stack_data.optout.lists import Entry
+from stack_data.optout.name_columns import fold_column
 
 MATCHES, EXACT, EXACT_GRANTED, NEAR, NEAR_GRANTED = 1, 2, 4, 8, 16
 """What an entry asks for, as bits: entries that meet at one place are joined by OR."""
 
 _SAME_OWNERS = {"gist.github.com": "github.com"}
 """Hosts whose owners are those of another host."""
+
+_RUNS = "[-_.]+"
 
 Name = tuple[str, str, str]
 
@@ -50,16 +56,17 @@ class Targets:
 
     repository  uint8[R]: bits of entries that name the whole repository
     linked      bool[R]: entries reach it only through a name that somebody else may hold
-    paths       row of a repository -> bits and matcher of each path entry
-    contents    content ids (string) and their bits (uint8); emails: keyed hashes and their bits, likewise
+    paths       row of a repository -> bits and matcher of each path entry; has_paths: bool[R]
+    contents    content ids and the bits of each (uint8); emails: keyed hashes and their bits, likewise
     """
 
     repository: npt.NDArray[np.uint8]
     linked: npt.NDArray[np.bool_]
     paths: Mapping[int, Sequence[tuple[int, Callable[[str], bool]]]]
-    contents: pa.Array
+    has_paths: npt.NDArray[np.bool_]
+    contents: IdSet
     content_flags: npt.NDArray[np.uint8]
-    emails: pa.Array
+    emails: IdSet
     email_flags: npt.NDArray[np.uint8]
 
 
@@ -80,22 +87,25 @@ def targets_of(entries: Iterable[Entry], repositories: pa.Table, renamed_to: Map
     flags = np.zeros(repositories.num_rows, np.uint8)
     linked = np.zeros(repositories.num_rows, bool)
     paths: dict[int, list[tuple[int, Callable[[str], bool]]]] = defaultdict(list)
-    if index.owners or index.owner_ids or index.repositories or index.repository_ids:
-        for row, (own, other, owner_id, repo_id) in enumerate(_named(repositories, renamed_to)):
-            hits = _by_number(index, own[0][0], owner_id, repo_id) + [
-                one for name in own for one in _by_name(index, name, owner_id, repo_id)
-            ]
-            loose = [one for name in other for one in _by_name(index, name, owner_id, repo_id)]
-            hits += [one for one in loose if one.granted == "moderator"]
-            linked[row] = bool(loose) and not hits
-            for entry in dict.fromkeys(hits):
-                if entry.kind == "path":
-                    paths[row].append((flags_of(entry), _matcher(entry.glob)))
-                else:
-                    flags[row] |= flags_of(entry)
-    contents = _joined((one.content_id, flags_of(one)) for one in entries if one.kind == "content")
-    emails = _joined((one.email_hash, flags_of(one)) for one in entries if one.kind == "email")
-    return Targets(flags, linked, paths, *contents, *emails)
+    for row, own, other, owner_id, repo_id in _named(
+        repositories, _candidates(index, repositories, renamed_to), renamed_to
+    ):
+        hits = _by_number(index, own[0][0], owner_id, repo_id) + [
+            one for name in own for one in _by_name(index, name, owner_id, repo_id)
+        ]
+        loose = [one for name in other for one in _by_name(index, name, owner_id, repo_id)]
+        hits += [one for one in loose if one.granted == "moderator"]
+        linked[row] = bool(loose) and not hits
+        for entry in dict.fromkeys(hits):
+            if entry.kind == "path":
+                paths[row].append((flags_of(entry), _matcher(entry.glob)))
+            else:
+                flags[row] |= flags_of(entry)
+    has_paths = np.zeros(len(flags), bool)
+    has_paths[list(paths)] = True
+    contents = _joined([(one.content_id, flags_of(one)) for one in entries if one.kind == "content"], CONTENT_DIGITS)
+    emails = _joined([(one.email_hash, flags_of(one)) for one in entries if one.kind == "email"], EMAIL_DIGITS)
+    return Targets(flags, linked, paths, has_paths, *contents, *emails)
 
 
 def _index(entries: Iterable[Entry]) -> _Index:
@@ -119,27 +129,59 @@ def _split(host: str, name: str) -> Name:
     return _folded(host, owner or "-", repo)
 
 
-@functools.lru_cache(maxsize=1_000_000)
 def _folded(host: str, owner: str, repo: str) -> Name:
     host, owner, repo = fold_name(host), fold_name(owner), fold_name(repo)
     # The Python registry takes runs of these characters for one another.
-    return host, owner, re.sub(r"[-_.]+", "-", repo) if host == "pypi" else repo
+    return host, owner, re.sub(_RUNS, "-", repo) if host == "pypi" else repo
+
+
+def _candidates(index: _Index, repositories: pa.Table, renamed_to: Mapping[int, str]) -> npt.NDArray[np.int64]:
+    """Return the rows of repositories that entries may name, and some that they do not: whatever host they are of.
+
+    Most repositories have nothing to do with any entry; only the others are looked at one by one.
+    """
+    maybe = np.zeros(repositories.num_rows, bool)
+    if not (index.owners or index.owner_ids or index.repositories or index.repository_ids):
+        return np.flatnonzero(maybe)
+    maybe[list(renamed_to)] = True
+    present = set(repositories.column_names)
+    if "aliases" in present:
+        maybe |= _true(pc.greater(pc.list_value_length(repositories["aliases"]), 0))
+    owners, repos = fold_column(repositories["owner"]), fold_column(repositories["repo"])
+    owner_names = {owner.partition("/")[0] for _, owner in index.owners}
+    maybe |= _is_any(pc.replace_substring_regex(owners, "(?s)/.*", ""), owner_names)
+    full_names = {f"{owner}/{re.sub(_RUNS, '-', repo)}" for _, owner, repo in index.repositories}
+    maybe |= _is_any(
+        pc.binary_join_element_wise(owners, pc.replace_substring_regex(repos, _RUNS, "-"), "/"), full_names
+    )
+    for name, numbers in (("owner_id", index.owner_ids), ("repo_id", index.repository_ids)):
+        if name in present:
+            maybe |= _is_any(repositories[name].cast(pa.int64()), {number for _, number in numbers if number < 2**63})
+    return np.flatnonzero(maybe)
+
+
+def _is_any(column: pa.Array | pa.ChunkedArray, values: set[Any]) -> npt.NDArray[np.bool_]:
+    return _true(pc.is_in(column, pa.array(list(values), column.type)))
+
+
+def _true(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    return np.asarray(column.fill_null(False).to_numpy(zero_copy_only=False), bool)
 
 
 def _named(
-    repositories: pa.Table, renamed_to: Mapping[int, str]
-) -> Iterator[tuple[list[Name], list[Name], int | None, int | None]]:
-    """Yield each repository's names that are certain, those that are not, and its numbers."""
-    present = set(repositories.column_names)
+    repositories: pa.Table, rows: npt.NDArray[np.int64], renamed_to: Mapping[int, str]
+) -> Iterator[tuple[int, list[Name], list[Name], int | None, int | None]]:
+    """Yield for these rows of repositories: the row, its names that are certain, those that are not, and its numbers."""
+    chosen = repositories.take(pa.array(rows))
     columns = [
-        repositories[name].to_pylist() if name in present else [None] * repositories.num_rows
+        chosen[name].to_pylist() if name in chosen.column_names else [None] * len(rows)
         for name in ("host", "owner", "repo", "owner_id", "repo_id", "aliases")
     ]
-    for row, (host, owner, repo, owner_id, repo_id, aliases) in enumerate(zip(*columns, strict=True)):
+    for row, host, owner, repo, owner_id, repo_id, aliases in zip(rows.tolist(), *columns, strict=True):
         own = [_folded(host, owner, repo)]
         if row in renamed_to:
             own.append(_parsed(renamed_to[row]))
-        yield own, [_parsed(alias) for alias in aliases or () if alias.count("/") >= 2], owner_id, repo_id
+        yield row, own, [_parsed(alias) for alias in aliases or () if alias.count("/") >= 2], owner_id, repo_id
 
 
 def _parsed(name: str) -> Name:
@@ -173,8 +215,9 @@ def _matcher(glob: str) -> Callable[[str], bool]:
     return pathspec.GitIgnoreSpec.from_lines([glob]).match_file
 
 
-def _joined(pairs: Iterable[tuple[str, int]]) -> tuple[pa.Array, npt.NDArray[np.uint8]]:
-    found: dict[str, int] = {}
-    for name, flags in pairs:
-        found[name] = found.get(name, 0) | flags
-    return pa.array(list(found), pa.string()), np.array(list(found.values()), np.uint8)
+def _joined(pairs: Sequence[tuple[str, int]], digits: int) -> tuple[IdSet, npt.NDArray[np.uint8]]:
+    ids = pa.array([one for one, _ in pairs], pa.string())
+    known = IdSet.of([ids], digits)
+    flags = np.zeros(len(known), np.uint8)
+    np.bitwise_or.at(flags, known.index_in(ids), np.array([bits for _, bits in pairs], np.uint8))
+    return known, flags
