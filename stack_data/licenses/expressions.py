@@ -34,7 +34,10 @@ _SLASH = re.compile(r"(?<=[A-Za-z0-9.+])\s*/\s*(?=[A-Za-z0-9(])")
 
 @functools.cache
 def _licensing() -> Any:
-    return get_spdx_licensing()
+    made = get_spdx_licensing()
+    # Built at first use, and seen half built by other threads; so it is made before they can see it.
+    made.get_advanced_tokenizer()
+    return made
 
 
 @functools.lru_cache(65536)

@@ -158,14 +158,14 @@ def _names_path(folder: str, patterns: Iterable[str], path: str) -> bool:
     return any(_pattern(pattern).match(inside) or _pattern(pattern).match(path) for pattern in patterns)
 
 
-@functools.lru_cache(8192)
+@functools.lru_cache(65536)
 def _file_name(pattern: str) -> str:
     """Return the file name a pattern ends with, "" when it names a folder or any of several files."""
     name = pattern.rpartition("/")[2]
     return name if "." in name.strip(".") and not re.search(r"[*?\[]", name) else ""
 
 
-@functools.lru_cache(8192)
+@functools.lru_cache(65536)
 def _pattern(glob: str) -> re.Pattern[str]:
     glob = glob.strip().lstrip("./")
     if glob.endswith("/"):
