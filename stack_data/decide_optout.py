@@ -21,8 +21,9 @@ from stack_data.decide_recheck import Rechecked, rechecked
 from stack_data.fetch import NEVER
 from stack_data.lock import Group
 from stack_data.manifest import PLAN_KEY, Output, Plan, read, read_if_present
-from stack_data.optout import Places, Resolution, SuppressionList, resolve
+from stack_data.optout import Entry, Places, Resolution, SuppressionList, resolve
 from stack_data.optout.resolve import RULE_VERSION
+from stack_data.optout.targets import unreached
 from stack_data.pipeline import Run, count_reasons, finish_stage, known_hashes
 from stack_data.reasons import LEAVING, Reason
 from stack_data.records import OPTOUT_DECISIONS, REPOSITORIES
@@ -107,17 +108,30 @@ def _without_emails(one: SuppressionList) -> SuppressionList:
     return SuppressionList(issuer=one.issuer, epoch=one.epoch, created=one.created, entries=entries)
 
 
+def unreached_by(run: Run, asked: SuppressionList) -> list[Entry]:
+    """Return the entries of a list that name an owner, repository or package that this build has not."""
+    repositories, first = repositories_of(run)
+    return unreached(asked.in_force(), repositories, _renamed(run, first))
+
+
+def _renamed(run: Run, first: dict[str, int]) -> dict[int, str]:
+    """Return for rows of repositories the name that their host redirects them to now."""
+    return {first[group] + row: name for group, rows in rechecked(run).renamed_to.items() for row, name in rows.items()}
+
+
 def resolution_of(run: Run, lists: Sequence[SuppressionList]) -> Resolution:
     """Apply suppression lists to every place of a fetched build."""
     repositories, first = repositories_of(run)
     with_authors = any(entry.kind == "email" for one in lists for entry in one.entries)
     places = PartPlaces(run, run.parts(), first, with_authors)
     near = storage.read_parquet(run.build.edges, ["first_id", "second_id"]) if run.build.edges.exists() else None
-    renamed_to = {
-        first[group] + row: name for group, rows in rechecked(run).renamed_to.items() for row, name in rows.items()
-    }
     return resolve(
-        places, repositories, lists, near=near, renamed_to=renamed_to, author_share=run.config.optout.author_share
+        places,
+        repositories,
+        lists,
+        near=near,
+        renamed_to=_renamed(run, first),
+        author_share=run.config.optout.author_share,
     )
 
 

@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 
 from stack_data import storage
 from stack_data.build import reopen
-from stack_data.decide_optout import repositories_of, resolution_of, run_optout
+from stack_data.decide_optout import repositories_of, resolution_of, run_optout, unreached_by
 from stack_data.fold import Fold, fold
 from stack_data.layout import Build
 from stack_data.optout.lists import Entry, SuppressionList
@@ -67,6 +67,8 @@ class Preview:
     come_back    near duplicates of what vanishes that releases would have in its place
     reinstated   contents that would be released again because an earlier entry is no longer there
     moved        contents that stay and would be displayed at another place
+    unreached    lines of the list whose names the build has nothing of: a slip of the pen, or somebody who is not here; not the
+                 names, since a preview is shown to those who ask about their own
     idle         entries that take nothing out: those that only mask, and those that have ended
     """
 
@@ -78,6 +80,7 @@ class Preview:
     reinstated: int
     moved: int
     idle: int
+    unreached: tuple[int, ...]
 
     @property
     def waiting(self) -> int:
@@ -127,7 +130,14 @@ def preview_of(run: Run, candidate: SuppressionList | Entry) -> Preview:
     return Preview(
         places, unread, **_outcome(run, now, after),
         idle=len(asked.entries) - len(asked.in_force()),
+        unreached=_lines(asked, unreached_by(run, asked)),
     )  # fmt: skip
+
+
+def _lines(asked: SuppressionList, entries: Sequence[Entry]) -> tuple[int, ...]:
+    """Return the lines at which a list has these entries: the header is line 1."""
+    found = set(entries)
+    return tuple(number for number, one in enumerate(asked.entries, 2) if one in found)
 
 
 def _count(holds: pa.ChunkedArray) -> int:
@@ -228,6 +238,9 @@ def preview_text(found: Preview) -> str:
     lines += [f"places of files that were never read, which go too: {found.unread:,}"] if found.unread else []
     lines += [f"contents that are released again: {found.reinstated:,}"] if found.reinstated else []
     lines += [f"entries that only mask or have ended: {found.idle:,}"] if found.idle else []
+    if found.unreached:
+        at = ", ".join(map(str, found.unreached[:LINES])) + (", ..." if len(found.unreached) > LINES else "")
+        lines.append(f"entries whose name is nowhere in this build: {len(found.unreached):,} (lines {at})")
     lines.append(EXEMPTION)
     for why, number in found.by_reason().items():
         lines += ["", f"{'goes' if why <= LAST_GOING else 'stays'}: {MEANINGS[why]} ({number:,})"]

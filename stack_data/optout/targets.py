@@ -87,14 +87,7 @@ def targets_of(entries: Iterable[Entry], repositories: pa.Table, renamed_to: Map
     flags = np.zeros(repositories.num_rows, np.uint8)
     linked = np.zeros(repositories.num_rows, bool)
     paths: dict[int, list[tuple[int, Callable[[str], bool]]]] = defaultdict(list)
-    for row, own, other, owner_id, repo_id in _named(
-        repositories, _candidates(index, repositories, renamed_to), renamed_to
-    ):
-        hits = _by_number(index, own[0][0], owner_id, repo_id) + [
-            one for name in own for one in _by_name(index, name, owner_id, repo_id)
-        ]
-        loose = [one for name in other for one in _by_name(index, name, owner_id, repo_id)]
-        hits += [one for one in loose if one.granted == "moderator"]
+    for row, hits, loose in _reached(index, repositories, renamed_to):
         linked[row] = bool(loose) and not hits
         for entry in dict.fromkeys(hits):
             if entry.kind == "path":
@@ -106,6 +99,27 @@ def targets_of(entries: Iterable[Entry], repositories: pa.Table, renamed_to: Map
     contents = _joined([(one.content_id, flags_of(one)) for one in entries if one.kind == "content"], CONTENT_DIGITS)
     emails = _joined([(one.email_hash, flags_of(one)) for one in entries if one.kind == "email"], EMAIL_DIGITS)
     return Targets(flags, linked, paths, has_paths, *contents, *emails)
+
+
+def unreached(entries: Iterable[Entry], repositories: pa.Table, renamed_to: Mapping[int, str]) -> list[Entry]:
+    """Return the entries that name an owner, repository or package of which there is none, in their order."""
+    named = [one for one in entries if one.kind in ("owner", "repository", "path", "package")]
+    found = {one for _, hits, loose in _reached(_index(named), repositories, renamed_to) for one in (*hits, *loose)}
+    return [one for one in named if one not in found]
+
+
+def _reached(
+    index: _Index, repositories: pa.Table, renamed_to: Mapping[int, str]
+) -> Iterator[tuple[int, list[Entry], list[Entry]]]:
+    """Yield rows of repositories with the entries that reach them, and those that do through a name others may hold."""
+    for row, own, other, owner_id, repo_id in _named(
+        repositories, _candidates(index, repositories, renamed_to), renamed_to
+    ):
+        hits = _by_number(index, own[0][0], owner_id, repo_id) + [
+            one for name in own for one in _by_name(index, name, owner_id, repo_id)
+        ]
+        loose = [one for name in other for one in _by_name(index, name, owner_id, repo_id)]
+        yield row, hits + [one for one in loose if one.granted == "moderator"], loose
 
 
 def _index(entries: Iterable[Entry]) -> _Index:

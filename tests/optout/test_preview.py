@@ -77,6 +77,12 @@ def test_a_preview_is_what_the_release_then_does(build: Path, tmp_path: Path) ->
     assert found.moved == sum(old[one]["repo_name"] != new[one]["repo_name"] for one in old.keys() & new.keys()) == 1
 
 
+def test_a_name_of_which_the_build_has_nothing_is_told(first: Path) -> None:
+    found = preview(first, offered(entry(name="alice"), entry(name="alicia"), entry("repository", name="alice/lab")))
+    assert found.unreached == (3, 4)
+    assert "entries whose name is nowhere in this build: 2 (lines 3, 4)\n" in preview_text(found)
+
+
 def test_looking_changes_no_byte_of_the_build(build: Path, tmp_path: Path) -> None:
     release_of(build, ["release.version=2.0.0"], suppressions=[listed(tmp_path / "list", entry(name="dora"))])
     before = tree(build)
