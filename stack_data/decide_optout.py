@@ -8,7 +8,7 @@ decisions/optout/, aligned with provenance/. Nothing before it depends on it: a 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,7 @@ def never_fetched(groups: Sequence[Group], lists: Sequence[SuppressionList]) -> 
     count = len(named)
     places = Places(pa.nulls(count, pa.string()), np.arange(count), pa.array([""] * count))
     # Authors are not known before a repository is read, so e-mail entries wait for the step after it.
-    whole = [_without_emails(one) for one in lists]
+    whole = [_whole_only(one) for one in lists]
     hit = resolve([places], table, whole).rows[0]
     return frozenset(unit.key for unit, gone in zip(named, hit.tolist(), strict=True) if gone)
 
@@ -103,9 +103,10 @@ def _as_repository(unit: Unit) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _without_emails(one: SuppressionList) -> SuppressionList:
+def _whole_only(one: SuppressionList) -> SuppressionList:
+    """Return a list with the entries that are about whole repositories and packages."""
     entries = tuple(entry for entry in one.entries if entry.kind not in ("email", "path", "content"))
-    return SuppressionList(issuer=one.issuer, epoch=one.epoch, created=one.created, entries=entries)
+    return replace(one, entries=entries)
 
 
 def unreached_by(run: Run, asked: SuppressionList) -> list[Entry]:

@@ -12,6 +12,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -79,3 +80,14 @@ def check(body: bytes, signature: str, named: str, trusted: Iterable[str], origi
         raise InputError(
             f"{origin}: line {line}: the signature is not that of key {named} over this file; fetch it again from its issuer"
         ) from None
+
+
+def json_line(line: bytes, origin: str, at: int) -> dict[str, Any]:
+    """Return the object in a line of a signed file; InputError names the file and the line number `at`."""
+    try:
+        value = json.loads(line.decode("utf-8"))
+    except ValueError:
+        raise InputError(f"{origin}: line {at}: is no JSON: {line[:60]!r}") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{origin}: line {at}: is no JSON object: {line[:60]!r}")
+    return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +83,8 @@ class Listed:
         return b"".join(map(leaf_hash, self.leaves[start:end]))
 
     def neighbours(self, key: bytes) -> tuple[int, int]:
-        raise NotImplementedError
+        below = bisect_left(self.leaves, key) - 1
+        return below, bisect_right(self.leaves, key)
 
     def close(self) -> None:
         pass

@@ -114,7 +114,7 @@ def read(raw: bytes, origin: str, keys: Mapping[str, Iterable[str]], is_trusted:
         raise InputError(f"{origin}: line {len(lines) + 1}: has no end; the file was cut off")
     if not lines:
         raise InputError(f"{origin}: is empty; it must begin with a header of format {FORMAT!r}")
-    header = _header(_json(lines[0], origin, 1), origin)
+    header = _header(signing.json_line(lines[0], origin, 1), origin)
     signature = _signature(lines, origin)
     if signature is not None and not is_trusted:
         body = raw[: raw.rindex(b"\n", 0, len(raw) - 1) + 1]
@@ -125,7 +125,9 @@ def read(raw: bytes, origin: str, keys: Mapping[str, Iterable[str]], is_trusted:
     rows = lines[1:] if signature is None else lines[1:-1]
     if len(rows) != header["num_entries"]:
         raise InputError(f"{origin}: line 1: num_entries is {header['num_entries']}, the file has {len(rows)}")
-    entries = tuple(parse_entry(_json(line, origin, at), f"{origin}: line {at}") for at, line in enumerate(rows, 2))
+    entries = tuple(
+        parse_entry(signing.json_line(line, origin, at), f"{origin}: line {at}") for at, line in enumerate(rows, 2)
+    )
     if any(one.kind == "email" for one in entries) and not header.get("author_key_id"):
         raise InputError(f"{origin}: line 1: author_key_id is missing; e-mail entries need the name of their key")
     return SuppressionList(
@@ -134,19 +136,9 @@ def read(raw: bytes, origin: str, keys: Mapping[str, Iterable[str]], is_trusted:
     )  # fmt: skip
 
 
-def _json(line: bytes, origin: str, at: int) -> dict[str, Any]:
-    try:
-        value = json.loads(line.decode("utf-8"))
-    except ValueError:
-        raise InputError(f"{origin}: line {at}: is no JSON: {line[:60]!r}") from None
-    if not isinstance(value, dict):
-        raise InputError(f"{origin}: line {at}: is no JSON object: {line[:60]!r}")
-    return value
-
-
 def _signature(lines: Sequence[bytes], origin: str) -> str | None:
     """Return the signature that the last line holds; None when it is an entry or the header."""
-    last = _json(lines[-1], origin, len(lines))
+    last = signing.json_line(lines[-1], origin, len(lines))
     if len(lines) > 1 and set(last) == {"signature"} and isinstance(last["signature"], str):
         return last["signature"]
     return None

@@ -164,10 +164,10 @@ def read(raw: bytes, origin: str, trusted: Iterable[str]) -> RemovalList:
     lines = raw.split(b"\n")
     if lines.pop() != b"" or not lines:
         raise InputError(f"{origin}: line {len(lines) + 1}: has no end; the file was cut off")
-    header = _json(lines[0], origin, 1)
+    header = signing.json_line(lines[0], origin, 1)
     if header.get("format") != FORMAT or set(header) != _HEADER:
         raise InputError(f"{origin}: line 1: format is {header.get('format')!r}, this version reads {FORMAT!r}")
-    last = _json(lines[-1], origin, len(lines))
+    last = signing.json_line(lines[-1], origin, len(lines))
     trusted = list(trusted)
     if set(last) == {"signature"} and trusted:
         body = raw[: raw.rindex(b"\n", 0, len(raw) - 1) + 1]
@@ -179,7 +179,7 @@ def read(raw: bytes, origin: str, trusted: Iterable[str]) -> RemovalList:
         raise InputError(f"{origin}: line 1: num_entries is {header['num_entries']}, the file has {len(rows)}")
     found: dict[str, list[str]] = {"content_id": [], "place_id": []}
     for at, line in enumerate(rows, 2):
-        one = _json(line, origin, at)
+        one = signing.json_line(line, origin, at)
         kind = next(iter(one), "")
         if len(one) != 1 or kind not in found or not isinstance(one[kind], str):
             raise InputError(f"{origin}: line {at}: is no content_id and no place_id: {line[:60]!r}")
@@ -187,13 +187,3 @@ def read(raw: bytes, origin: str, trusted: Iterable[str]) -> RemovalList:
     return RemovalList(
         header, Removal(pa.array(found["content_id"], pa.string()), pa.array(found["place_id"], pa.string()))
     )
-
-
-def _json(line: bytes, origin: str, at: int) -> dict[str, Any]:
-    try:
-        value = json.loads(line.decode("utf-8"))
-    except ValueError:
-        raise InputError(f"{origin}: line {at}: is no JSON: {line[:60]!r}") from None
-    if not isinstance(value, dict):
-        raise InputError(f"{origin}: line {at}: is no JSON object: {line[:60]!r}")
-    return value

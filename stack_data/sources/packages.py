@@ -28,8 +28,8 @@ NPM = "https://registry.npmjs.org"
 
 def resolve(config: PackagesConfig, context: SourceContext) -> list[Unit]:
     """Return one unit per named package; one that cannot be resolved now is a failed unit."""
-    pypi = (config.pypi_url or _pip_registry() or PYPI).rstrip("/")
-    npm = (config.npm_url or _npm_registry() or NPM).rstrip("/")
+    pypi = (config.pypi_url or pip_registry() or PYPI).rstrip("/")
+    npm = (config.npm_url or npm_registry() or NPM).rstrip("/")
     units = [_unit(f"pypi/-/{name}", _pypi, pypi, name) for name in config.pypi]
     return units + [_unit(f"npm/{name}", _npm, npm, name) for name in config.npm]
 
@@ -101,7 +101,7 @@ def read(unit: Unit, context: SourceContext) -> UnitReading:
     return UnitReading([repository], entries_of_archive(path, context.limits, locked["version"]))
 
 
-def _pip_registry() -> str | None:
+def pip_registry() -> str | None:
     """Return the registry pip is set up for, without the `/simple` its index ends in."""
     index = os.environ.get("PIP_INDEX_URL")
     for path in _pip_files() if not index else ():
@@ -123,7 +123,7 @@ def _pip_files() -> Iterator[Path]:
     )
 
 
-def _npm_registry() -> str | None:
+def npm_registry() -> str | None:
     named = os.environ.get("npm_config_registry") or os.environ.get("NPM_CONFIG_REGISTRY")
     if named:
         return named

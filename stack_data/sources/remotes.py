@@ -142,9 +142,9 @@ def _package_url(unit: Unit, asking: Asking) -> str:
     locked = unit.locked
     pypi, npm = asking.pypi_url, asking.npm_url
     if locked["host"] == "pypi":
-        return f"{(pypi or packages._pip_registry() or packages.PYPI).rstrip('/')}/pypi/{locked['repo']}/json"
+        return f"{(pypi or packages.pip_registry() or packages.PYPI).rstrip('/')}/pypi/{locked['repo']}/json"
     name = locked["repo"] if locked["owner"] == "-" else f"@{locked['owner']}/{locked['repo']}"
-    return f"{(npm or packages._npm_registry() or packages.NPM).rstrip('/')}/{quote(name, safe='@')}"
+    return f"{(npm or packages.npm_registry() or packages.NPM).rstrip('/')}/{quote(name, safe='@')}"
 
 
 def _package(unit: Unit, wants: Callable[[str], bool], asking: Asking) -> RemoteState:
