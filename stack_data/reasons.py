@@ -64,6 +64,43 @@ class Reason(Enum):
         "The source names the content but does not have it, or has it damaged.",
     )
 
+    COMMIT_FILE_GONE = (
+        "commit_file_gone",
+        "fetch",
+        "The commit's file is no file of the repository any more at the locked revision; what was removed stays out.",
+    )
+    COMMIT_SAME_FILE = (
+        "commit_same_file",
+        "fetch",
+        "A newer commit of the same file was taken already: one commit of each file is.",
+    )
+    COMMIT_OTHER_LICENSE = (
+        "commit_other_license",
+        "fetch",
+        "The commit's licence files, declared licence or headers were others than they are at the locked revision.",
+    )
+    COMMIT_NO_TEXT = (
+        "commit_no_text",
+        "fetch",
+        "One side of the commit is empty, binary, a notebook or not UTF-8, or the change does not change the text.",
+    )
+    COMMIT_TOO_LONG = (
+        "commit_too_long",
+        "fetch",
+        "One side of the commit, or its message, has more than 100,000 characters.",
+    )
+    COMMIT_NO_MESSAGE = ("commit_no_message", "fetch", "The commit's message is empty or not UTF-8.")
+    COMMIT_AUTOMATIC_MESSAGE = (
+        "commit_automatic_message",
+        "fetch",
+        "The commit's message is one that programs or habits write: a stop word, a version, a hash (docs/notebooks-and-commits.md).",
+    )
+    COMMIT_NOT_DRAWN = (
+        "commit_not_drawn",
+        "fetch",
+        "Small, very long and data-file changes are sampled, and the draw by content left this commit out.",
+    )
+
     EXACT_DUPLICATE = (
         "exact_duplicate",
         "exact",
@@ -152,6 +189,24 @@ class Reason(Enum):
         "Most of its shingles (near.threshold of both together) are those of a better-ranked file that is kept.",
     )
 
+    BENCHMARK_FOUND = (
+        "benchmark_found",
+        "decontamination",
+        "It holds a task or a solution of a benchmark that models are measured with (docs/decontamination.md).",
+    )
+    MALWARE = ("malware", "malware", "The virus scanner found a known signature in its bytes (docs/malware.md).")
+
+    SECRET = (
+        "secret",
+        "pii",
+        "Keys, tokens or passwords in it are replaced; so are personal data, where there are any (docs/redaction.md).",
+    )
+    PERSONAL_DATA = (
+        "personal_data",
+        "pii",
+        "E-mail addresses, IP addresses or other personal data in it are replaced.",
+    )
+
     OPTED_OUT = ("opted_out", "optout", "Somebody whose code it is has opted out (docs/opt-out.md); nothing says who.")
     RESERVED_IN_REPOSITORY = (
         "reserved_in_repository",
@@ -165,6 +220,9 @@ class Reason(Enum):
         "Its bytes were erased after an opt-out; to have it again, fetch it again (--anew fetch).",
     )
 
+
+REDACTING: tuple[Reason, ...] = tuple(reason for reason in Reason if reason.stage == "pii")
+"""Why parts of a text are replaced; the file itself stays."""
 
 LEAVING: tuple[Reason, ...] = tuple(reason for reason in Reason if reason.stage == "optout")
 """Why a place leaves that would be kept, in order of weight; public outputs count these and name no place or content."""

@@ -23,6 +23,9 @@ FILES = pa.schema(
     ]
 )
 
+COMMIT = "commit-1"
+"""The `conversion` of contents that are commits, not files (stack_data/commits.py)."""
+
 AUTHOR = pa.struct([pa.field("email_hash", pa.string()), pa.field("share", pa.float32())])
 
 REPOSITORIES = pa.schema(
@@ -141,6 +144,35 @@ LANGUAGE_DECISIONS = pa.schema(
 
 # Row-aligned with provenance/: quality filters.
 FILTER_DECISIONS = pa.schema(DECISION_FIELDS)
+
+SPAN = pa.struct([pa.field("kind", pa.string()), pa.field("start", pa.int32()), pa.field("end", pa.int32())])
+"""What is replaced: byte offsets into the text in UTF-8."""
+
+# Row-aligned with files/. spans: ascending, not overlapping.
+PII_DECISIONS = pa.schema([*DECISION_FIELDS, pa.field("spans", pa.list_(SPAN))])
+
+FOUND = pa.struct(
+    [
+        pa.field("benchmark", pa.string()),
+        pa.field("item", pa.string()),
+        # prompt, docstring, solution or question.
+        pa.field("part", pa.string()),
+        # verbatim, reformatted or renamed.
+        pa.field("how", pa.string()),
+        # First line of it, from 1.
+        pa.field("line", pa.int32()),
+    ]
+)
+"""A part of a benchmark that occurs in a text."""
+
+# Row-aligned with files/.
+DECONTAMINATION_DECISIONS = pa.schema([*DECISION_FIELDS, pa.field("found", pa.list_(FOUND))])
+
+# Row-aligned with files/. detail: the signature's name.
+MALWARE_DECISIONS = pa.schema(DECISION_FIELDS)
+
+# clusters/candidates/<part>.parquet, row-aligned with files/: kept by every step before near duplicates.
+CANDIDATES = pa.schema([pa.field("is_candidate", pa.bool_(), nullable=False)])
 
 # Row-aligned with provenance/: who left. `detail` says which signal, never who.
 OPTOUT_DECISIONS = pa.schema(DECISION_FIELDS)

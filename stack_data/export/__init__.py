@@ -1,0 +1,1 @@
+"""Exports of a release as documents for training, in the formats of stack_data/formats/."""

@@ -1,0 +1,1 @@
+"""What files import: the statements in their texts, and the files of the same repository that these mean."""
