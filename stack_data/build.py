@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from stack_data import decide_contents, memory, registry, signing, storage
 from stack_data import lock as locks
-from stack_data import memory, registry, signing, storage
 from stack_data.config import BuildConfig
 from stack_data.config_file import load, load_resolved
 from stack_data.decide import decide_all, loading_tables, own_curations
@@ -61,6 +61,7 @@ def check_config(config: BuildConfig, config_folder: Path) -> None:
     language.check(config.language)
     profiles.check(config.filter)
     own_curations(config, config_folder)
+    decide_contents.check(config, config_folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +298,9 @@ def report_of(folder: Path) -> tuple[str, Path, Fold]:
 
 def write_report(run: Run, joined: Fold, failures: Mapping[str, str]) -> tuple[str, Path]:
     """Write report.txt and report.html; return the text and the page's path. `failures`: unit -> why it is missing."""
-    facts = report_facts(run.build, joined, [group.name for group in run.lock.groups], failures)
+    facts = report_facts(
+        run.build, joined, [group.name for group in run.lock.groups], failures, run.config.pii.placeholders
+    )
     text, page = report_text(facts), run.build.folder / "report.html"
     storage.write_text(run.build.folder / "report.txt", text + "\n")
     storage.write_text(page, report_page(facts))

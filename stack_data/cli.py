@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from stack_data import cli_export
 from stack_data.cli_governance import add_verbs
 from stack_data.compiled import ensure_cache
 from stack_data.errors import ConfigError, FairStackError
@@ -59,7 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--anew",
         metavar="STEP",
-        help="make this step and what follows anew: fetch, exact, header, license, language, filter, signal, signatures, near",
+        help="make this step and what follows anew: fetch, exact, header, license, language, filter, signal, signatures, near, "
+        "decontamination, malware, pii",
     )
 
     refresh = add_verb(verbs, "refresh", _refresh, "ask the sources of a build again and take up what changed")
@@ -109,7 +111,14 @@ def _parser() -> argparse.ArgumentParser:
     ):
         verb = add_verb(verbs, name, run, purpose)
         verb.add_argument("paths", nargs="+", metavar="PATH")
+    pii = add_verb(verbs, "pii", _pii, "say where files hold personal data and secrets")
+    pii.add_argument("paths", nargs="+", metavar="PATH")
+    pii.add_argument("--phones", action="store_true", help="look for phone numbers too")
+    pii.add_argument(
+        "--ner", metavar="DIR", default="", help="a checkpoint with StarPII's labels, which finds names too"
+    )
     add_verbs(verbs)
+    cli_export.add_verbs(verbs)
     return parser
 
 
@@ -297,6 +306,16 @@ def _language(arguments: argparse.Namespace) -> int:
     from stack_data.inspect import languages_of_paths
 
     return _inspect(languages_of_paths, arguments.paths)
+
+
+def _pii(arguments: argparse.Namespace) -> int:
+    from stack_data.config import PiiConfig
+    from stack_data.pii.paths import findings_of_paths
+
+    config = PiiConfig(ner=arguments.ner)
+    if arguments.phones:
+        config = config.model_copy(update={"kinds": (*config.kinds, "phone")})
+    return _inspect(lambda paths: findings_of_paths(paths, config), arguments.paths)
 
 
 def _inspect(look: Callable[[Sequence[str]], Iterator[dict[str, Any]]], paths: Sequence[str]) -> int:

@@ -44,6 +44,9 @@ class FetchConfig(Model):
     """A part also ends at this many places."""
     units_per_group: int = Field(64, ge=1)
     """Units that share one file name and one manifest; a failed unit makes only its own group be read again."""
+    notebooks: Literal["script", "structured"] = "script"
+    """What the text of a Jupyter notebook is: a script, or its text, code and outputs in a form that can be taken apart again
+    (docs/notebooks-and-commits.md)."""
 
 
 class LicenseConfig(Model):
@@ -158,6 +161,54 @@ class NearConfig(Model):
         return self
 
 
+class DecontaminationConfig(Model):
+    """Which benchmarks must not occur in the corpus."""
+
+    enabled: bool = True
+    """False: nothing is looked for."""
+    benchmarks: tuple[
+        Literal["humaneval", "humaneval-infilling", "mbpp", "ds-1000", "apps", "gsm8k", "multipl-e"], ...
+    ] = (
+        "humaneval",
+        "humaneval-infilling",
+    )
+    """HumanEval's are shipped; the others are loaded with `datasets`, from the network or its cache."""
+    files: tuple[str, ...] = ()
+    """Further benchmarks as JSON lines (docs/decontamination.md)."""
+    min_tokens: int = Field(16, ge=8)
+    """Solutions of this many code tokens are found with other names too. Of 1,749 files of the standard library 0.11% hold
+    some HumanEval solution of 12 tokens or more with other names, none one of 16."""
+    min_tokens_reformatted: int = Field(8, ge=4)
+    """Solutions of this many code tokens are found verbatim and reformatted; shorter ones are listed as unchecked."""
+
+
+class MalwareConfig(Model):
+    """Scanning for malware."""
+
+    clamd: str = ""
+    """Socket of a running clamd, a path or host:port; empty: nothing is scanned."""
+
+
+class PiiConfig(Model):
+    """Which personal data and secrets are replaced in what is released."""
+
+    enabled: bool = True
+    """False: texts are released as they are."""
+    kinds: tuple[Literal["email", "ip_address", "key", "password", "phone"], ...] = (
+        "email",
+        "ip_address",
+        "key",
+        "password",
+    )
+    """What is looked for; "phone" is not by default, because numbers of other kinds look like it."""
+    placeholders: Literal["neutral", "starcoder"] = "neutral"
+    """neutral: words of the shape of what they replace, so that code still parses; starcoder: <EMAIL>, <KEY>, ..."""
+    ner: str = ""
+    """Folder of a token-classification checkpoint with StarPII's labels, which finds names too."""
+    ner_score: float = Field(0.8, ge=0, le=1)
+    """Least probability of what it finds."""
+
+
 class OptOutConfig(Model):
     """Whose opt-outs are honoured."""
 
@@ -223,6 +274,9 @@ class BuildConfig(Model):
     language: LanguageConfig = LanguageConfig()
     filter: FilterConfig = FilterConfig()
     near: NearConfig = NearConfig()
+    decontamination: DecontaminationConfig = DecontaminationConfig()
+    malware: MalwareConfig = MalwareConfig()
+    pii: PiiConfig = PiiConfig()
     optout: OptOutConfig = OptOutConfig()
     release: ReleaseConfig = ReleaseConfig()
     run: RunConfig = RunConfig()

@@ -91,6 +91,10 @@ class GitConfig(SourceConfig):
     """A CSV, JSON lines or Parquet file with the columns of a repository table."""
     authors: bool = True
     """Walk the history for the authors of each file; needs FAIRSTACK_AUTHOR_KEY, else authors stay unknown."""
+    commits: int = Field(0, ge=0)
+    """Most commits taken per repository, newest first, of those that change one file (docs/notebooks-and-commits.md); 0: none."""
+    commits_per_file: int = Field(1, ge=1)
+    """Most commits taken of the same file: their documents are nearly alike. StarCoder: 1."""
 
     @model_validator(mode="after")
     def _names_something(self) -> GitConfig:

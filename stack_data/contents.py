@@ -1,4 +1,4 @@
-"""Single contents out of a build's parts: some rows of files/, read row group by row group."""
+"""Single contents out of a build's parts: some rows of files/, read row group by row group; columns as one chunk."""
 
 from __future__ import annotations
 
@@ -25,3 +25,8 @@ def take_contents(build: Build, part: str, rows: npt.NDArray[np.int64] | Sequenc
         for number in np.unique(group).tolist()
     ]
     return pa.concat_tables(taken)
+
+
+def chunk_of(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array; nothing is copied where it is one."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

@@ -18,8 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stack_data import storage
+from stack_data.commits import afters
 from stack_data.config import BuildConfig, FilterConfig, LanguageConfig
-from stack_data.contents import take_contents
+from stack_data.contents import chunk_of, take_contents
+from stack_data.decide_contents import run_content_steps
 from stack_data.decide_near import load_kernels, run_near
 from stack_data.decide_optout import run_optout
 from stack_data.decide_signal import run_signal
@@ -79,6 +81,7 @@ def decide_all(run: Run) -> None:
     run_part_stage(run, filter_stage(run))
     run_signal(run)
     run_near(run)
+    run_content_steps(run)
     run_optout(run)
 
 
@@ -126,7 +129,7 @@ def language_stage(run: Run) -> PartStage:
 
     def decide(group: str, part: str) -> pa.Table:
         places = storage.read_parquet(build.provenance(part), ["content_id", "path", "file_part", "file_row"])
-        ids, paths = _chunk(places["content_id"]), _chunk(places["path"])
+        ids, paths = chunk_of(places["content_id"]), chunk_of(places["path"])
 
         def one(chosen: npt.NDArray[np.int64], texts: pa.Array, _conversions: pa.Array) -> pa.Table:
             picked = pa.array(chosen)
@@ -148,13 +151,13 @@ def filter_stage(run: Run) -> PartStage:
     def decide(group: str, part: str) -> pa.Table:
         places = storage.read_parquet(build.provenance(part), ["content_id", "path", "file_part", "file_row"])
         known = storage.read_parquet(build.decisions("language", part), ["language", "is_generated"])
-        names = pc.replace_substring_regex(_chunk(places["path"]), r"\A.*/", "")
+        names = pc.replace_substring_regex(chunk_of(places["path"]), r"\A.*/", "")
         languages, generated = _strings(known["language"]), known["is_generated"].to_numpy()
 
         def one(chosen: npt.NDArray[np.int64], texts: pa.Array, conversions: pa.Array) -> pa.Table:
             rows = pa.array(chosen)
             given = filter.Places(
-                _chunk(places["content_id"]).take(rows), names.take(rows), languages.take(rows), conversions,
+                chunk_of(places["content_id"]).take(rows), names.take(rows), languages.take(rows), conversions,
                 generated[chosen], texts,
             )  # fmt: skip
             return filter.decide(given, config)
@@ -182,13 +185,10 @@ def _decide_places(
     """Return decisions about a part's places, in their order, asked of lots of them with texts and conversions."""
     decided, order = [schema.empty_table()], [np.empty(0, np.int64)]
     for chosen, texts, conversions in _texts_of_places(run, group, part, places):
-        decided.append(decide(chosen, texts, conversions))
+        # What a language and a quality are told by is the file after the change.
+        decided.append(decide(chosen, afters(texts, conversions), conversions))
         order.append(chosen)
     return pa.concat_tables(decided).combine_chunks().take(pa.array(np.argsort(np.concatenate(order))))
-
-
-def _chunk(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _texts_of_places(
@@ -221,7 +221,7 @@ def _texts_of_places(
 
 
 def _strings(column: pa.ChunkedArray) -> pa.Array:
-    return _chunk(column.cast(pa.string()))
+    return chunk_of(column.cast(pa.string()))
 
 
 def run_license(run: Run) -> None:

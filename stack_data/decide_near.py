@@ -23,7 +23,7 @@ from stack_data.manifest import Manifest, Output, Plan
 from stack_data.near import bands, clusters, jaccard, shingles
 from stack_data.near.spill import ShingleSpill
 from stack_data.pipeline import STEPS, PartStage, Run, is_done, run_part_stage
-from stack_data.records import EDGES, MEMBERS, SIGNATURES
+from stack_data.records import CANDIDATES, COMMIT, EDGES, MEMBERS, SIGNATURES
 from stack_data.rows import Candidates, candidates
 from stack_data.text import RULE_VERSION as TEXT_RULES
 from stack_data.text import TEXT_COLUMNS, texts_of
@@ -81,11 +81,17 @@ def _sign_part(run: Run, part: str, spill: ShingleSpill) -> pa.Table:
     using = shingles.permutations(run.config.near.permutations, run.config.near.seed)
     tables, hashes = [SIGNATURES.empty_table()], []
     for rows in storage.read_row_groups(run.build.files(part), ["content_id", *TEXT_COLUMNS]):
-        signed = shingles.sign(texts_of(rows), using)
+        signed = shingles.sign(_files_only(rows), using)
         hashes.append(signed.hashes)
         tables.append(_signature_table(rows["content_id"], signed))
     spill.append(np.concatenate(hashes) if hashes else np.empty(0, np.uint64), part)
     return pa.concat_tables(tables)
+
+
+def _files_only(rows: pa.Table) -> pa.Array:
+    """Return the texts of rows, empty for commits: before and after are near to each other and to the file, and are meant to be."""
+    texts, is_commit = texts_of(rows), pc.equal(rows["conversion"].cast(pa.string()), COMMIT).combine_chunks()
+    return pc.if_else(is_commit, pa.scalar("", texts.type), texts) if pc.any(is_commit).as_py() else texts
 
 
 def _signature_table(ids: pa.ChunkedArray, signed: shingles.Signed) -> pa.Table:
@@ -116,12 +122,26 @@ def _cluster(run: Run, spill: ShingleSpill) -> None:
     nothing = (MEMBERS.empty_table(), EDGES.empty_table(), EDGES.empty_table())
     tables, counts = _find(run, found, spill) if config.enabled else (nothing, {})
     counts["over_budget"] = found.over_budget
-    outputs = {}
+    outputs = _write_candidates(run, found)
     for path, table in zip((build.members, build.edges, build.apart), tables, strict=True):
         storage.write_parquet(path, table, {_RULES_KEY: _RULES})
         outputs[build.relative(path)] = Output.of(path, "none")
     Manifest(plan.to_json(), outputs, counts).write(build.stage_manifest("near"))
     run.end_step()
+
+
+def _write_candidates(run: Run, found: Candidates) -> dict[str, Output]:
+    """Say of every part which contents are kept so far: what later steps are asked about."""
+    outputs = {}
+    for number, part in enumerate(found.parts):
+        path, is_candidate = run.build.candidates(part), np.zeros(storage.num_rows(run.build.files(part)), bool)
+        is_candidate[found.row[found.part == number]] = True
+        storage.write_parquet(path, pa.table({"is_candidate": is_candidate}).cast(CANDIDATES), {})
+        outputs[run.build.relative(path)] = Output.of(path, "none")
+    for path in run.build.candidates("x").parent.glob("*.parquet"):
+        if run.build.relative(path) not in outputs:
+            path.unlink()
+    return outputs
 
 
 @dataclass(frozen=True, slots=True)

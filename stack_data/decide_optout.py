@@ -7,7 +7,7 @@ decisions/optout/, aligned with provenance/. Nothing before it depends on it: a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,8 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stack_data import signals, storage
+from stack_data.contents import chunk_of
 from stack_data.decide_recheck import Rechecked, rechecked
 from stack_data.fetch import NEVER
+from stack_data.layout import part_name
 from stack_data.lock import Group
 from stack_data.manifest import PLAN_KEY, Output, Plan, read, read_if_present
 from stack_data.optout import Entry, Places, Resolution, SuppressionList, resolve
@@ -50,14 +52,10 @@ class PartPlaces:
             marks = storage.read_parquet(self.run.build.decisions("language", part), ["is_vendor", "is_generated"])
             rows = table["repository"].to_numpy().astype(np.int64) + self.first_repository[group]
             yield Places(
-                _chunk(table["content_id"]), rows, _chunk(table["path"]),
-                _chunk(table["authors"]) if self.with_authors else None,
+                chunk_of(table["content_id"]), rows, chunk_of(table["path"]),
+                chunk_of(table["authors"]) if self.with_authors else None,
                 marks["is_vendor"].to_numpy() | marks["is_generated"].to_numpy(),
             )  # fmt: skip
-
-
-def _chunk(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def repositories_of(run: Run) -> tuple[pa.Table, dict[str, int]]:
@@ -126,7 +124,7 @@ def resolution_of(run: Run, lists: Sequence[SuppressionList]) -> Resolution:
     with_authors = any(entry.kind == "email" for one in lists for entry in one.entries)
     places = PartPlaces(run, run.parts(), first, with_authors)
     near = storage.read_parquet(run.build.edges, ["first_id", "second_id"]) if run.build.edges.exists() else None
-    return resolve(
+    found = resolve(
         places,
         repositories,
         lists,
@@ -134,6 +132,68 @@ def resolution_of(run: Run, lists: Sequence[SuppressionList]) -> Resolution:
         renamed_to=_renamed(run, first),
         author_share=run.config.optout.author_share,
     )
+    return with_commits(run, found, lists)
+
+
+def with_commits(run: Run, found: Resolution, lists: Sequence[SuppressionList]) -> Resolution:
+    """Let commits go with the files they hold: where a repository's file goes, its commits with that file before or after do.
+
+    So do all commits with a content that an entry names, also one that is nowhere in the corpus as a file.
+    """
+    sides = {group.name: _sides(run, group) for group in run.lock.groups}
+    held = [_held(run, part, sides[group]) for group, part in run.parts()]
+    if not any(one.num_rows for one in held):
+        return found
+    named = {entry.content_id for one in lists for entry in one.in_force() if entry.kind == "content"}
+    gone = _gone(run, found, pc.unique(pa.concat_tables(held)["side"]))
+    rows = []
+    for (group, _), mask, commits in zip(run.parts(), found.rows, held, strict=True):
+        taken = mask.copy()
+        for one in commits.to_pylist():
+            if one["side"] in named or (group, one["repository"], one["side"]) in gone:
+                taken[one["row"]] = True
+        rows.append(taken)
+    return replace(found, rows=tuple(rows))
+
+
+_HELD = pa.schema([("row", pa.int64()), ("repository", pa.int32()), ("side", pa.string())])
+
+
+def _sides(run: Run, group: Group) -> dict[str, list[str]]:
+    """Return the sides of every commit of a group by its content id."""
+    if not any(one.name == group.source and getattr(one, "commits", 0) for one in run.config.sources):
+        return {}
+    found: dict[str, list[str]] = {}
+    for number in range(run.num_parts(group.name)):
+        files = storage.read_parquet(run.build.files(part_name(group.name, number)), ["content_id", "sides"])
+        commits = files.filter(files["sides"].is_valid())
+        found |= dict(zip(commits["content_id"].to_pylist(), commits["sides"].to_pylist(), strict=True))
+    return found
+
+
+def _held(run: Run, part: str, sides: Mapping[str, Sequence[str]]) -> pa.Table:
+    """Return the places of a part that are commits, once for each of their sides."""
+    if not sides:
+        return _HELD.empty_table()
+    places = storage.read_parquet(run.build.provenance(part), ["content_id", "repository"])
+    rows = pc.indices_nonzero(pc.is_in(places["content_id"], pa.array(sorted(sides))))
+    found = [
+        {"row": row, "repository": place["repository"], "side": side}
+        for row, place in zip(rows.to_pylist(), places.take(rows).to_pylist(), strict=True)
+        for side in sides[place["content_id"]]
+    ]
+    return pa.Table.from_pylist(found, schema=_HELD)
+
+
+def _gone(run: Run, found: Resolution, sides: pa.Array) -> set[tuple[str, int, str]]:
+    """Return (group, repository, content id) of the places that go and hold one of these contents."""
+    gone: set[tuple[str, int, str]] = set()
+    for (group, part), mask in zip(run.parts(), found.rows, strict=True):
+        if mask.any():
+            places = storage.read_parquet(run.build.provenance(part), ["content_id", "repository"])
+            mine = places.filter(pc.and_(pa.array(mask), pc.is_in(places["content_id"], sides)).fill_null(False))
+            gone.update((group, one["repository"], one["content_id"]) for one in mine.to_pylist())
+    return gone
 
 
 def run_optout(run: Run) -> Resolution | None:

@@ -29,11 +29,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from stack_data import storage
+from stack_data import commits, storage
 from stack_data.config import BuildConfig, LimitsConfig
 from stack_data.config_sources import AnySource
 from stack_data.earlier import EarlierParts
 from stack_data.errors import SourceError, TemporarySourceError
+from stack_data.filters.commits import RULE_VERSION as COMMIT_RULES
 from stack_data.identity import content_id
 from stack_data.layout import Build, part_name
 from stack_data.lock import Group, Lock
@@ -41,6 +42,7 @@ from stack_data.manifest import PLAN_KEY, Manifest, Output, Plan, read_if_presen
 from stack_data.reasons import Reason
 from stack_data.records import FETCH_DECISIONS, FILES, PROVENANCE, REPOSITORIES
 from stack_data.sources.source import Entry, Repository, SourceContext, Unit, UnitReading
+from stack_data.tables import tables_version
 from stack_data.text import RULE_VERSION as TEXT_RULES
 from stack_data.text import Reading, reading_of
 
@@ -138,8 +140,15 @@ def _plan(group: Group, inputs: FetchInputs, made: Manifest | None) -> Plan:
             ),
             "source": {"license": source.license, "audience": source.audience},
         },
-        rules={"fetch": RULE_VERSION, "text": TEXT_RULES},
+        rules={"fetch": RULE_VERSION, "text": TEXT_RULES} | _rules_of_commits(group),
     )
+
+
+def _rules_of_commits(group: Group) -> dict[str, int]:
+    """Which commits are taken is decided here; groups that take none have no such rules."""
+    if not any(unit.locked.get("commits") for unit in group.units):
+        return {}
+    return {"commits": COMMIT_RULES, "commit_tables": tables_version(("commits",))}
 
 
 def _pinned(group: Group, never: frozenset[str], made: Manifest | None) -> dict[str, str]:
@@ -287,7 +296,7 @@ class _GroupWriter:
             return known, None
         if identity in self.unusable:
             return (-1, -1), self.unusable[identity]
-        reading = reading_of(content)
+        reading = reading_of(content, self.inputs.config.fetch.notebooks)
         if isinstance(reading, Reason):
             self.unusable[identity] = reading
             return (-1, -1), reading
@@ -349,8 +358,16 @@ def _files_table(part: _Part) -> pa.Table:
             "encoding": pa.array([one.encoding for one in part.readings], pa.string()).dictionary_encode(),
             "conversion": pa.array([one.conversion for one in part.readings], pa.string()).dictionary_encode(),
             "text_bytes": [one.text_bytes for one in part.readings],
+            "sides": pa.array(
+                [_sides(content, one) for content, one in zip(part.contents, part.readings, strict=True)],
+                FILES.field("sides").type,
+            ),
         }
     ).cast(FILES)
+
+
+def _sides(content: bytes, reading: Reading) -> list[str] | None:
+    return list(commits.side_ids(content.decode())) if reading.conversion == commits.CONVERSION else None
 
 
 def _decisions_table(part: _Part) -> pa.Table:

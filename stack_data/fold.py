@@ -24,7 +24,17 @@ from stack_data.departures import Departures, Share, departures, has_place, leav
 from stack_data.layout import Build
 from stack_data.near.clusters import walk
 from stack_data.reasons import BY_VALUE, Reason
-from stack_data.rows import PLACE_STAGES, Rows, entry_bytes, load, numpy_of, ranked, verdicts_of
+from stack_data.rows import (
+    CONTENT_REASONS,
+    PLACE_STAGES,
+    Rows,
+    content_reasons,
+    entry_bytes,
+    load,
+    numpy_of,
+    ranked,
+    verdicts_of,
+)
 
 _PART = pa.dictionary(pa.int32(), pa.string())
 
@@ -48,6 +58,7 @@ KEPT = pa.schema(
         pa.field("license_type", pa.string()),
         pa.field("is_vendor", pa.bool_()),
         pa.field("is_generated", pa.bool_()),
+        pa.field("is_commit", pa.bool_()),
         pa.field("num_provenances", pa.int32()),
         pa.field("near_duplicate_cluster", pa.int64()),
     ]
@@ -134,7 +145,8 @@ def fold(build: Build, config: BuildConfig, parts: Sequence[tuple[str, str]], au
         )
     verdict = verdicts_of(rows, config)
     seen = _seen(rows, audience)
-    before = verdict.kept_place & seen & of_content(rows, verdict.kept)
+    single = content_reasons(build, rows)
+    before = verdict.kept_place & seen & of_content(rows, verdict.kept & (single < 0))
     left = leaving(build, rows, parts)
     kept_place = before & (left < 0)
     would, remains = has_place(rows, before), has_place(rows, kept_place)
@@ -143,9 +155,11 @@ def fold(build: Build, config: BuildConfig, parts: Sequence[tuple[str, str]], au
     shown = kept_place & of_content(rows, kept)
     order, rank = ranked(rows, shown)
     kept_rows = np.flatnonzero(kept)
+    otherwise = has_place(rows, verdict.kept_place & seen)
     reasons = (
-        (Reason.LICENSE_ELSEWHERE, verdict.tainted & has_place(rows, verdict.kept_place & seen)),
+        (Reason.LICENSE_ELSEWHERE, verdict.tainted & otherwise),
         (Reason.LANGUAGE_OVER_BUDGET, verdict.over_budget),
+        *((reason, verdict.kept & otherwise & (single == number)) for number, reason in enumerate(CONTENT_REASONS)),
         (Reason.NEAR_DUPLICATE, near.beside >= 0),
         *left_reasons(rows, left, before, would & ~remains),
     )
@@ -262,7 +276,7 @@ def _kept_table(
     columns = {
         "content_id": rows.ids.take(pa.array(kept_rows)), "part": _part_names(rows, rows.content_part[kept_rows]),
         "row": rows.content_row[kept_rows], "num_bytes": rows.sizes[kept_rows],
-        "text_bytes": rows.text_sizes[kept_rows],
+        "text_bytes": rows.text_sizes[kept_rows], "is_commit": rows.is_commit[kept_rows],
         "place_part": chosen["place_part"], "place_row": chosen["place_row"], "group": chosen["group"],
         "repository": chosen["repository"], "num_provenances": counts,
         "near_duplicate_cluster": pa.array(cluster[kept_rows], mask=cluster[kept_rows] < 0),

@@ -86,6 +86,15 @@ class Build:
         """The contents that have such a pair, with cluster and rank."""
         return self.clusters / "members.parquet"
 
+    def candidates(self, part: str) -> Path:
+        """Which contents of a part every step before near duplicates keeps."""
+        return self.clusters / "candidates" / f"{part}.parquet"
+
+    @property
+    def benchmarks(self) -> Path:
+        """Benchmarks that were loaded from elsewhere, as they were when the build first looked for them."""
+        return self.folder / "benchmarks"
+
     @property
     def suppressions(self) -> Path:
         """The suppression lists this build has accepted, one file an issuer."""

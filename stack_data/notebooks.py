@@ -6,7 +6,7 @@ another language (`%%bash`). Outputs, raw cells, attachments and metadata are le
 
 What makes a text a notebook is its own shape, not its file name, so one content has one text wherever it lies. Any
 change of what comes out needs a new name of the conversion: texts of old builds must stay what they were.
-Not covered: the structured form that keeps outputs.
+Not covered: the structured form that keeps outputs (notebook_blocks.py).
 """
 
 from __future__ import annotations
@@ -38,18 +38,20 @@ def to_script(text: str) -> str | None:
     """Return the script of a notebook; None where the text is none, is damaged, or has nothing in its cells."""
     try:
         notebook = json.loads(text)
-        cells = _cells(notebook)
-        language = _language(notebook)
+        cells = cells_of(notebook)
+        language = language_of(notebook)
         blocks = [block for cell in cells if (block := _block(cell, language))]
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None
-    if not blocks:
-        return None
-    # Lone surrogates can be written in JSON, but not in UTF-8.
-    return ("\n\n".join(blocks) + "\n").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return without_surrogates("\n\n".join(blocks) + "\n") if blocks else None
 
 
-def _cells(notebook: dict[str, Any]) -> list[dict[str, Any]]:
+def without_surrogates(text: str) -> str:
+    """Return a text that UTF-8 can hold: lone surrogates, which JSON can hold, are replaced."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def cells_of(notebook: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the cells; KeyError or TypeError where the value is no notebook."""
     if not isinstance(notebook["nbformat"], int):
         raise TypeError
@@ -58,7 +60,8 @@ def _cells(notebook: dict[str, Any]) -> list[dict[str, Any]]:
     return [cell for sheet in notebook["worksheets"] for cell in sheet["cells"]]
 
 
-def _language(notebook: dict[str, Any]) -> str:
+def language_of(notebook: dict[str, Any]) -> str:
+    """Return the kernel's language in lower case, as its own metadata spell it."""
     metadata = notebook.get("metadata") or {}
     info, kernel = metadata.get("language_info") or {}, metadata.get("kernelspec") or {}
     return str(info.get("name") or kernel.get("language") or metadata.get("language") or "python").lower()
@@ -76,26 +79,45 @@ def _commented(line: str, language: str) -> str:
     return f"{before}{line}{behind}".rstrip()
 
 
-def _block(cell: dict[str, Any], language: str) -> str:
-    """Return a cell as lines of the script, without empty lines at its ends; empty for one that has no place there."""
+def source_of(cell: dict[str, Any]) -> tuple[str, str]:
+    """Return a cell's kind and its text with `\\n` as line ends and no empty lines at its ends; headings as Markdown.
+
+    Raises KeyError, TypeError or the like where the value is no cell.
+    """
     kind = cell["cell_type"]
     source = cell["input"] if kind == "code" and "input" in cell else cell.get("source")
     source = source or ""
     text = source if isinstance(source, str) else "".join(source)
     if not text.strip():
-        return ""
+        return kind, ""
     lines = re.split("\r\n|\n|\r", text.strip("\r\n"))
-    if kind == "code":
-        return "\n".join(_code(lines, language))
-    if kind == "heading":
-        lines = ["#" * min(max(int(cell.get("level") or 1), 1), 6) + " " + line for line in lines]
-    return "\n".join(_commented(line, language) for line in lines) if kind in ("markdown", "heading") else ""
+    if kind != "heading":
+        return kind, "\n".join(lines)
+    mark = "#" * min(max(int(cell.get("level") or 1), 1), 6) + " "
+    return "markdown", "\n".join(mark + line for line in lines)
+
+
+def _block(cell: dict[str, Any], language: str) -> str:
+    """Return a cell as lines of the script; empty for one that has no place there."""
+    kind, text = source_of(cell)
+    if not text or kind not in ("code", "markdown"):
+        return ""
+    return as_code(text, language) if kind == "code" else as_comments(text, language)
+
+
+def as_comments(text: str, language: str) -> str:
+    """Return a text as comments of a kernel's language."""
+    return "\n".join(_commented(line, language) for line in text.split("\n"))
+
+
+def as_code(text: str, language: str) -> str:
+    """Return a code cell's text, what only a notebook understands as comments."""
+    return "\n".join(_code(text.split("\n"), language))
 
 
 def _code(lines: list[str], language: str) -> Iterator[str]:
     """Yield the lines of a code cell, those that only a notebook understands as comments."""
-    magic = re.match(r"%%(\w+)", lines[0])
-    if magic and magic[1] not in _OWN_CELLS:
+    if in_another_language(lines[0]):
         yield from (_commented(line, language) for line in lines)
         return
     quote, in_command = "", False
@@ -106,6 +128,12 @@ def _code(lines: list[str], language: str) -> Iterator[str]:
             in_command = line.rstrip().endswith("\\")  # a command goes on behind a backslash
         else:
             quote = _open_quote(line, quote)
+
+
+def in_another_language(first_line: str) -> bool:
+    """Return whether a code cell that begins so is in another language than its kernel's (`%%bash`)."""
+    magic = re.match(r"%%(\w+)", first_line)
+    return magic is not None and magic[1] not in _OWN_CELLS
 
 
 def _open_quote(line: str, quote: str) -> str:

@@ -1,9 +1,9 @@
 """The build: which steps run, in which order, over which parts; resuming, skipping and refusing.
 
-fetch -> exact -> header -> license -> language -> filter -> signal -> signatures -> near -> optout -> release. A step whose manifest has the
-present plan is skipped; a part whose file carries the present plan is inherited, so a killed step goes on where it stopped;
-outputs of other rules are refused with the flag that makes them anew. Parts run on threads: the work is Arrow, RE2, hashing and
-compression, which release the GIL, and every output depends on its part's inputs alone, never on who made it.
+fetch -> exact -> header -> license -> language -> filter -> signal -> signatures -> near -> decontamination -> malware -> pii
+-> optout -> release. A step whose manifest has the present plan is skipped; a part whose file carries the present plan is inherited,
+so a killed step goes on where it stopped; outputs of other rules are refused with the flag that makes them anew. Parts run on
+threads: the work is Arrow, RE2, hashing and compression, which release the GIL, and every output depends on its part's inputs alone, never on who made it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +42,17 @@ STEPS = (
     "signal",
     "signatures",
     "near",
+    "decontamination",
+    "malware",
+    "pii",
     "optout",
     "release",
 )
 
-DECIDING = ("exact", "header", "license", "language", "filter", "signal", "near", "optout")
+CONTENT_STEPS = ("decontamination", "malware", "pii")
+"""The steps that look at single contents once it is known which are kept otherwise; rows aligned with files/."""
+
+DECIDING = ("exact", "header", "license", "language", "filter", "signal", "near", *CONTENT_STEPS, "optout")
 """The steps whose manifests say what a release is made of; signatures are only there when near duplicates are sought."""
 
 
@@ -166,6 +172,7 @@ class PartStage:
     inputs  files a part's decisions depend on
     decide  makes the table of one part
     holds   what a purge would find in it: none, text or signatures
+    extra   SHA-256 of further inputs of every part by path: snapshots of what lies outside the build, already written
     """
 
     name: str
@@ -174,6 +181,7 @@ class PartStage:
     inputs: Callable[[str, str], list[Path]]
     decide: Callable[[str, str], pa.Table]
     holds: str = "none"
+    extra: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_part_stage(run: Run, stage: PartStage) -> None:
@@ -182,7 +190,8 @@ def run_part_stage(run: Run, stage: PartStage) -> None:
     hashes = known_hashes(run)
     plan = Plan(
         kind=f"decisions/{stage.name}",
-        inputs={name: hashes[name] for group, part in parts for name in map(build.relative, stage.inputs(group, part))},
+        inputs={name: hashes[name] for group, part in parts for name in map(build.relative, stage.inputs(group, part))}
+        | dict(stage.extra),
         config=stage.config, rules=stage.rules,
     )  # fmt: skip
     if is_done(run, stage.name, plan):
@@ -193,7 +202,7 @@ def run_part_stage(run: Run, stage: PartStage) -> None:
     def one(place: tuple[str, str]) -> tuple[str, Output, dict[str, int]]:
         group, part = place
         path = build.decisions(stage.name, part)
-        inputs = {name: hashes[name] for name in map(build.relative, stage.inputs(group, part))}
+        inputs = {name: hashes[name] for name in map(build.relative, stage.inputs(group, part))} | dict(stage.extra)
         digest = Plan(kind=plan.kind, inputs=inputs, config=stage.config, rules=stage.rules).digest()
         if (storage.read_metadata(path) or {}).get(PLAN_KEY) != digest:
             storage.write_parquet(path, stage.decide(group, part), {PLAN_KEY: digest})
@@ -257,7 +266,7 @@ def unfinished(run: Run) -> str | None:
         }
         if any(current.get(name) != digest for name, digest in inputs.items()):
             return step
-        if step in ("exact", "header") and not places <= inputs.keys():
+        if step in ("exact", "header", *CONTENT_STEPS) and not places <= inputs.keys():
             return step
         if step == "optout" and (
             dict(made.plan["lists"]) != epochs(run.lists) or _is_new(run.build, run.build.recheck, inputs)

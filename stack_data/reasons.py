@@ -72,7 +72,7 @@ class Reason(Enum):
     COMMIT_SAME_FILE = (
         "commit_same_file",
         "fetch",
-        "A newer commit of the same file was taken already: one commit of each file is.",
+        "A newer commit of the same file was taken already: as many as commits_per_file allows.",
     )
     COMMIT_OTHER_LICENSE = (
         "commit_other_license",

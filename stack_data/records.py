@@ -20,6 +20,8 @@ FILES = pa.schema(
         pa.field("conversion", pa.dictionary(pa.int8(), pa.string()), nullable=False),
         # Length of the text in UTF-8: that of a script where a notebook has megabytes of pictures.
         pa.field("text_bytes", pa.int64(), nullable=False),
+        # Of a commit: the content ids of its file before and after, which share the fate of those contents; null for files.
+        pa.field("sides", pa.list_(pa.string())),
     ]
 )
 

@@ -19,6 +19,7 @@ from stack_data.config import BuildConfig
 from stack_data.filters import profiles
 from stack_data.id_columns import content_hash
 from stack_data.layout import Build
+from stack_data.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Rows:
 
     parts, groups              name of each part, and of its source group
     ids, sizes, text_sizes     string[C], int64[C]: bytes of the original, int64[C]: bytes of the text in UTF-8
+    is_commit                  bool[C]: a commit, not a file
+    sides                      int64[2, S]: a commit, and a content of the build that is its file before or after
     content_part, content_row  int32[C]: number of the part, row in it; place_part, place_row: int32[P], likewise
     owner                      int64[C]: the content row that exact deduplication keeps
     content                    int64[P]: the kept content row of each place, -1 where it was never read
@@ -39,6 +42,8 @@ class Rows:
     ids: pa.Array
     sizes: npt.NDArray[np.int64]
     text_sizes: npt.NDArray[np.int64]
+    is_commit: npt.NDArray[np.bool_]
+    sides: npt.NDArray[np.int64]
     content_part: npt.NDArray[np.int32]
     content_row: npt.NDArray[np.int32]
     owner: npt.NDArray[np.int64]
@@ -62,7 +67,7 @@ def load(build: Build, parts: Sequence[tuple[str, str]]) -> Rows:
     """Read the columns of a build whose stages are done. `parts`: (group, part) of every part, in order, at least one."""
     names = [part for _, part in parts]
     groups = list(dict.fromkeys(group for group, _ in parts))
-    files = [storage.read_parquet(build.files(part), ["content_id", "num_bytes", "text_bytes"]) for part in names]
+    files = [_file_columns(build, part) for part in names]
     exact = [storage.read_parquet(build.decisions("exact", part), ["kept_in", "kept_row"]) for part in names]
     places = [_place_columns(build, part) for part in names]
     counts = [table.num_rows for table in files]
@@ -86,7 +91,7 @@ def load(build: Build, parts: Sequence[tuple[str, str]]) -> Rows:
     joined_files = pa.concat_tables(files)
     return Rows(
         names, [group for group, _ in parts], joined_files["content_id"].combine_chunks(), numpy_of(joined_files["num_bytes"]),
-        numpy_of(joined_files["text_bytes"]),
+        numpy_of(joined_files["text_bytes"]), numpy_of(joined_files["is_commit"]).astype(bool), _sides(joined_files, owner),
         np.repeat(np.arange(len(names)), counts).astype(np.int32),
         np.concatenate([np.arange(count) for count in counts]).astype(np.int32),
         owner, place_part, np.concatenate([np.arange(part.num_rows) for part in places]).astype(np.int32),
@@ -98,6 +103,22 @@ def load(build: Build, parts: Sequence[tuple[str, str]]) -> Rows:
 def _erased_evidence(build: Build, ids: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
     known = [one for record in purges.records(build.folder) for one in record.facts.get(purges.NOT_PERMISSIVE, ())]
     return numpy_of(pc.is_in(ids, pa.array(known, pa.string()))).astype(bool)
+
+
+def _file_columns(build: Build, part: str) -> pa.Table:
+    table = storage.read_parquet(build.files(part), ["content_id", "num_bytes", "text_bytes", "sides"])
+    return table.append_column("is_commit", table["sides"].is_valid())
+
+
+def _sides(files: pa.Table, owner: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return pairs of a commit and a content that it holds, by the rows that exact deduplication keeps: int64[2, S]."""
+    sides = files["sides"].combine_chunks()
+    commits = pc.list_parent_indices(sides).to_numpy().astype(np.int64)
+    if not len(commits):
+        return np.empty((2, 0), np.int64)
+    held = pc.index_in(pc.list_flatten(sides), files["content_id"].combine_chunks()).fill_null(-1).to_numpy()
+    known = held >= 0
+    return np.stack([owner[commits[known]], owner[held[known]]])
 
 
 def _place_columns(build: Build, part: str) -> pa.Table:
@@ -149,6 +170,23 @@ def numpy_of(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
     return np.asarray(column.to_numpy(zero_copy_only=False))
 
 
+CONTENT_REASONS = (Reason.BENCHMARK_FOUND, Reason.MALWARE)
+"""Why single contents are left out, whatever is said of their places, in order of weight."""
+
+
+def content_reasons(build: Build, rows: Rows) -> npt.NDArray[np.int64]:
+    """Return the number in CONTENT_REASONS for which each content is left out, -1 for none: int64[C]."""
+    found = np.full(len(rows.owner), -1, np.int64)
+    for number, reason in reversed(list(enumerate(CONTENT_REASONS))):
+        paths = [build.decisions(reason.stage, part) for part in rows.parts]
+        columns = [storage.read_parquet(path, ["reason"])["reason"] for path in paths]
+        dropped = [numpy_of(column.is_valid()).astype(bool) for column in columns]
+        left_out = np.concatenate([np.empty(0, bool), *dropped])
+        left_out[rows.sides[0][left_out[rows.sides[1]]]] = True
+        found[left_out] = number
+    return found
+
+
 def is_null(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
     """Return which values of a column are null: bool[N]."""
     return numpy_of(column.is_null()).astype(bool)
@@ -190,6 +228,8 @@ def verdicts_of(rows: Rows, config: BuildConfig) -> Verdicts:
         tainted |= rows.erased_evidence
         bad = numpy_of(pc.equal(rows.places["license_type"].cast(pa.string()), "non_permissive")) & usable
         tainted[rows.content[bad]] = True
+        # A commit holds a file as it was before and after: what taints that taints it.
+        tainted[rows.sides[0][tainted[rows.sides[1]]]] = True
     has_place = np.zeros(len(rows.owner), bool)
     has_place[rows.content[kept_place]] = True
     original = rows.owner == np.arange(len(rows.owner))

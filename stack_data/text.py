@@ -1,8 +1,9 @@
 """From bytes to text: which encoding a content is in, whether it is converted, and its text for the stages.
 
 `reading_of` looks at one content when it is fetched; its answer is stored beside the bytes, so that every
-later reading is the same. UTF-8 contents, nearly all of real code, are read without copying. Notebooks are the one
-conversion (notebooks.py): their text is a script. What it gives up:
+later reading is the same. UTF-8 contents, nearly all of real code, are read without copying. Two kinds of content are converted:
+notebooks, to a script (notebooks.py) or to blocks (notebook_blocks.py), and commit documents (commits.py), whose text is
+their bytes and whose name says that it has three parts. What it gives up:
 legacy encodings are guessed from the first 64 KiB that hold non-ASCII bytes; a guess that cannot decode the
 whole content strictly is not taken.
 """
@@ -11,19 +12,25 @@ from __future__ import annotations
 
 import codecs
 import re
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stack_data import notebooks
+from stack_data import commits, notebook_blocks, notebooks
 from stack_data.reasons import Reason
 
-RULE_VERSION = 2
+RULE_VERSION = 3
 TEXT_COLUMNS = ["content", "encoding", "conversion"]
 """The columns of files/ that a text is made of."""
+SAME_BYTES = ("", commits.CONVERSION)
+"""Conversions whose texts, where they are UTF-8, have the very bytes of their contents: ids can be recomputed from texts."""
+
+Notebooks = Literal["script", "structured"]
+_WRITERS = {notebooks.CONVERSION: notebooks.to_script, notebook_blocks.CONVERSION: notebook_blocks.to_blocks_text}
+_CONVERSION_OF: dict[Notebooks, str] = {"script": notebooks.CONVERSION, "structured": notebook_blocks.CONVERSION}
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -100,15 +107,18 @@ class Reading(NamedTuple):
     text_bytes: int
 
 
-def reading_of(content: bytes) -> Reading | Reason:
-    """Return how `content` becomes text, or the Reason why it is none."""
+def reading_of(content: bytes, notebooks_as: Notebooks = "script") -> Reading | Reason:
+    """Return how `content` becomes text, notebooks in the form that is asked for, or the Reason why it is none."""
     encoding = encoding_of(content)
     if isinstance(encoding, Reason):
         return encoding
+    if encoding == "utf-8" and commits.is_document(content):
+        return Reading(encoding, commits.CONVERSION, len(content))
     if notebooks.may_be_notebook(content):
-        script = notebooks.to_script(content.decode(encoding))
-        if script is not None:
-            return Reading(encoding, notebooks.CONVERSION, len(script.encode()))
+        conversion = _CONVERSION_OF[notebooks_as]
+        converted = _WRITERS[conversion](content.decode(encoding))
+        if converted is not None:
+            return Reading(encoding, conversion, len(converted.encode()))
     size = len(content) if encoding == "utf-8" else len(content.decode(encoding).encode("utf-8", "surrogatepass"))
     return Reading(encoding, "", size)
 
@@ -116,11 +126,11 @@ def reading_of(content: bytes) -> Reading | Reason:
 def decode(content: bytes, encoding: str, conversion: str) -> str:
     """Return the text of a content, read as is stored beside it."""
     text = content.decode(encoding)
-    if conversion == notebooks.CONVERSION:
-        script = notebooks.to_script(text)
-        assert script is not None, "a stored conversion was possible when it was stored"
-        return script
-    return text
+    if conversion in SAME_BYTES:
+        return text
+    converted = _WRITERS[conversion](text)
+    assert converted is not None, "a stored conversion was possible when it was stored"
+    return converted
 
 
 def text_of(content: bytes) -> str | Reason:
@@ -148,7 +158,8 @@ def texts_of(rows: pa.Table) -> pa.LargeStringArray:
 
 def is_plain(encodings: pa.Array | pa.ChunkedArray, conversions: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
     """Return which texts have the very bytes of their contents."""
-    same = pc.and_(pc.equal(encodings.cast(pa.string()), "utf-8"), pc.equal(conversions.cast(pa.string()), ""))
+    unchanged = pc.is_in(conversions.cast(pa.string()), pa.array(SAME_BYTES))
+    same = pc.and_(pc.equal(encodings.cast(pa.string()), "utf-8"), unchanged)
     return np.asarray(same.to_numpy() if isinstance(same, pa.ChunkedArray) else same.to_numpy(zero_copy_only=False))
 
 

@@ -20,12 +20,14 @@ from stack_data import manifest, merkle, purges, storage
 from stack_data.config_file import load_resolved
 from stack_data.departures import erasable
 from stack_data.errors import FairStackError, InputError
+from stack_data.export import export
 from stack_data.id_columns import content_hash
 from stack_data.identity import content_id
 from stack_data.layout import Build
 from stack_data.lock import read as read_lock
 from stack_data.pipeline import parts_of
 from stack_data.release.tables import DATA
+from stack_data.text import SAME_BYTES
 
 
 @dataclass(slots=True)
@@ -38,15 +40,25 @@ class Verification:
 
 
 def verify(folder: Path) -> Verification:
-    """Check a build or a release; InputError when the folder is neither."""
+    """Check a build, a release or an export of one; InputError when the folder is none."""
     result = Verification()
     if (folder / "sources.lock.json").exists():
         _verify_build(Build.open(folder), result)
     elif (folder / "manifest.json").exists():
-        _verify_release(folder, result)
+        if manifest.read(folder / "manifest.json").plan["kind"] == "export":
+            _verify_export(folder, result)
+        else:
+            _verify_release(folder, result)
     else:
-        raise InputError(f"{folder} is neither a build (sources.lock.json) nor a release (manifest.json)")
+        raise InputError(f"{folder} is neither a build (sources.lock.json) nor a release or an export (manifest.json)")
     return result
+
+
+def _verify_export(folder: Path, result: Verification) -> None:
+    listed = manifest.read(folder / "manifest.json")
+    result.num_files = len(listed.outputs)
+    result.num_rows = sum(storage.num_rows(path) for path in sorted(folder.glob("*.parquet")))
+    result.problems += export.problems(folder)
 
 
 def _verify_build(build: Build, result: Verification) -> None:
@@ -208,7 +220,7 @@ def _check_rows(path: Path, table: pa.Table, result: Verification) -> None:
         identity, text, text_hash, original, encoding, conversion, length, license_type = row
         content = text.encode("utf-8")
         digest = hashlib.sha256(content).hexdigest()
-        plain = encoding == "utf-8" and not conversion
+        plain = encoding == "utf-8" and conversion in SAME_BYTES
         if digest != text_hash or length != len(content):
             result.problems.append(f"{path}: {identity}: text_sha256 or length_bytes is not the text's")
         elif plain and digest == original and content_id(content) != identity:

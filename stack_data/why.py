@@ -17,9 +17,9 @@ from stack_data.errors import InputError
 from stack_data.fold import fold
 from stack_data.layout import Build
 from stack_data.manifest import read_if_present
-from stack_data.pipeline import parts_of
+from stack_data.pipeline import CONTENT_STEPS, parts_of
 from stack_data.reasons import BY_VALUE, Reason
-from stack_data.rows import PLACE_STAGES
+from stack_data.rows import CONTENT_REASONS, PLACE_STAGES
 
 MAX_CONTENTS = 20
 _STAGES = ("fetch", *PLACE_STAGES, "optout")
@@ -41,9 +41,9 @@ def why(folder: Path, query: str) -> list[dict[str, Any]]:
         by_content.setdefault(place["content_id"] or f"(not read) {place['path']}", []).append(place)
     tainted = _tainted(build, parts, set(by_content))
     near = _near(build, parts, set(by_content))
-    late = _late(build, parts, set(by_content))
+    late, single = _late(build, parts, set(by_content)), _single(build, parts, set(by_content))
     return [
-        _story(content, found, tainted, late.get(content), near.get(content))
+        _story(content, found, tainted, late.get(content), near.get(content)) | {"content": single.get(content, {})}
         for content, found in list(by_content.items())[:MAX_CONTENTS]
     ]
 
@@ -96,15 +96,30 @@ def _tainted(build: Build, parts: list[tuple[str, str]], ids: set[str]) -> set[s
 
 
 def _late(build: Build, parts: list[tuple[str, str]], ids: set[str]) -> dict[str, str]:
-    """Return the reason of those contents that no decision about a place drops: over a language's budget, or purged."""
+    """Return the reason of those contents that no decision about a place drops: over a language's budget, a benchmark, purged."""
     made = read_if_present(build.stage_manifest("near"))
-    if not build.purges.exists() and (not made or not made.counts.get("over_budget")):
+    counts = [one.counts["reasons"] for one in map(read_if_present, map(build.stage_manifest, CONTENT_STEPS)) if one]
+    left_out = any(reason.value in found for found in counts for reason in CONTENT_REASONS)
+    if not build.purges.exists() and not left_out and (not made or not made.counts.get("over_budget")):
         return {}
     dropped = fold(build, load_resolved(build.config), parts).dropped
-    late = pa.array([one.value for one in (Reason.LICENSE_ELSEWHERE, Reason.LANGUAGE_OVER_BUDGET, Reason.PURGED)])
+    reasons = (Reason.LICENSE_ELSEWHERE, Reason.LANGUAGE_OVER_BUDGET, Reason.PURGED, *CONTENT_REASONS)
+    late = pa.array([one.value for one in reasons])
     chosen = dropped.filter(pc.is_in(dropped["reason"].cast(pa.string()), late))
     found = zip(chosen["content_id"].to_pylist(), chosen["reason"].to_pylist(), strict=True)
     return {content: reason for content, reason in found if content in ids}
+
+
+def _single(build: Build, parts: list[tuple[str, str]], ids: set[str]) -> dict[str, dict[str, Any]]:
+    """Return what the steps about single contents found in each: content id -> step -> its decision."""
+    found: dict[str, dict[str, Any]] = {}
+    for step in CONTENT_STEPS:
+        for path in (build.decisions(step, part) for _, part in parts):
+            table = storage.read_parquet(path)
+            hit = pc.and_(pc.is_in(table["content_id"], pa.array(sorted(ids))), table["reason"].is_valid())
+            for row in table.filter(hit).to_pylist():
+                found.setdefault(row.pop("content_id"), {})[step] = row
+    return found
 
 
 def _near(build: Build, parts: list[tuple[str, str]], ids: set[str]) -> dict[str, dict[str, Any]]:
@@ -164,10 +179,21 @@ def explain(story: dict[str, Any]) -> str:
         lines.append(f"  {BY_VALUE[story['reason']].meaning}")
     if story["near"]:
         lines.append(f"  {_near_line(story['near'])}")
+    lines += [f"  {line}" for line in _content_lines(story["content"])]
     for place in story["places"]:
         lines.append(f"  {place['repository']} {place['revision']}: {place['path']}")
         lines += [f"    {line}" for line in _place_lines(place)]
     return "\n".join(lines)
+
+
+def _content_lines(found: dict[str, Any]) -> Iterator[str]:
+    """Yield what was found in the content itself."""
+    for one in found.get("decontamination", {}).get("found") or ():
+        yield f"benchmark: {one['benchmark']} {one['item']}, its {one['part']}, {one['how']}, from line {one['line']}"
+    if "malware" in found:
+        yield f"malware: {found['malware']['detail']}"
+    if "pii" in found:
+        yield f"redacted: {found['pii']['detail']}"
 
 
 def _near_line(near: dict[str, Any]) -> str:

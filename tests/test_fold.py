@@ -19,11 +19,13 @@ from stack_data.identity import content_id
 from stack_data.layout import Build, part_name
 from stack_data.reasons import Reason
 from stack_data.records import (
+    DECONTAMINATION_DECISIONS,
     FETCH_DECISIONS,
     FILES,
     FILTER_DECISIONS,
     LANGUAGE_DECISIONS,
     LICENSE_DECISIONS,
+    MALWARE_DECISIONS,
     OPTOUT_DECISIONS,
     PROVENANCE,
     REPOSITORIES,
@@ -39,6 +41,7 @@ LICENSES = (
 )
 FILTERS = (None, None, Reason.LONG_LINE)
 LEFT = (None, None, None, Reason.OPTED_OUT, Reason.SOURCE_GONE)
+FOUND = (None, None, None, Reason.BENCHMARK_FOUND, Reason.MALWARE)
 LANGUAGES = (("Python", None), ("C", None), (None, Reason.UNKNOWN_LANGUAGE))
 
 
@@ -58,11 +61,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A drawn build: places in order inside each group, and its repositories."""
+    """A drawn build: places in order inside each group, its repositories, and what is found in each content."""
 
     places: list[Place]
     repositories: list[list[dict[str, Any]]]
     part_rows: int
+    found: tuple[Reason | None, ...] = (None,) * 5
 
 
 @st.composite
@@ -86,7 +90,8 @@ def builds(draw: st.DrawFn) -> Drawn:
         language=st.sampled_from(LANGUAGES), filter=st.sampled_from(FILTERS), is_vendor=st.booleans(),
         left=st.sampled_from(LEFT),
     )  # fmt: skip
-    return Drawn(draw(st.lists(place, max_size=14)), repositories, draw(st.integers(1, 4)))
+    found = tuple(draw(st.lists(st.sampled_from(FOUND), min_size=5, max_size=5)))
+    return Drawn(draw(st.lists(place, max_size=14)), repositories, draw(st.integers(1, 4)), found)
 
 
 def body(content: int) -> bytes:
@@ -145,6 +150,13 @@ def write(drawn: Drawn, build: Build) -> list[tuple[str, str]]:
             schema=FILES,
         )  # fmt: skip
         storage.write_parquet(build.files(name), table)
+        for reason, schema in (
+            (Reason.BENCHMARK_FOUND, DECONTAMINATION_DECISIONS),
+            (Reason.MALWARE, MALWARE_DECISIONS),
+        ):
+            decided = [reason if drawn.found[content] is reason else None for content in contents[group, part]]
+            rows_of = [{"action": "drop" if one else "keep", "reason": one and one.value} for one in decided]
+            storage.write_parquet(build.decisions(reason.stage, name), pa.Table.from_pylist(rows_of, schema=schema))
         ids.append(table["content_id"])
         write_places(build, name, [row for row in rows if (row.group, row.part) == (group, part)])
     for group, repositories in enumerate(drawn.repositories):
@@ -229,7 +241,9 @@ def model(
         # Licence evidence counts from everywhere, also from places that left or that this audience does not see.
         tainted = places == "all" and any(row.place.license[0] == "non_permissive" for row in everywhere)
         name = identity(content) or ""
-        if would and not good and not tainted:
+        if would and not tainted and drawn.found[content]:
+            dropped[name] = drawn.found[content]
+        elif would and not good and not tainted:
             dropped[name] = (
                 Reason.OPTED_OUT if any(row.place.left is Reason.OPTED_OUT for row in would) else Reason.SOURCE_GONE
             )

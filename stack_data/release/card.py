@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,8 @@ from stack_data.decide_recheck import last_check
 from stack_data.fold import Fold
 from stack_data.pipeline import Run
 from stack_data.registry import epochs
-from stack_data.release.shards import Assignment
+from stack_data.release.measures import Measures, measures_of
+from stack_data.release.shards import COMMITS, Assignment
 from stack_data.release.sources import ReleaseRows
 from stack_data.release.tables import DATA
 from stack_data.report.attrition import attrition_table, human_bytes
@@ -57,6 +59,7 @@ class Facts:
     review: Review | None
     last_check: str
     never_read: int
+    measures: Measures
 
 
 def facts_of(run: Run, fold: Fold, rows: ReleaseRows, assignment: Assignment, changes: dict[str, Any]) -> Facts:
@@ -65,22 +68,19 @@ def facts_of(run: Run, fold: Fold, rows: ReleaseRows, assignment: Assignment, ch
     kept = rows.kept
     sizes = kept["text_bytes"]
     splits = pa.array([shard.split for shard in assignment.shards]).take(pa.array(assignment.shard))
+    languages = pc.if_else(kept["is_commit"], "Git commits", kept["language"].cast(pa.string()))
     names = dict(
-        zip(
-            (assignment.shards[row].slug for row in assignment.shard.tolist()),
-            kept["language"].cast(pa.string()).to_pylist(),
-            strict=True,
-        )
+        zip((assignment.shards[row].slug for row in assignment.shard.tolist()), languages.to_pylist(), strict=True)
     )
     found: dict[str, set[str]] = defaultdict(set)
     for shard in assignment.shards:
         found[shard.slug].add(shard.split)
     return Facts(
         config, date, fold, kept.num_rows, int(np.sum(sizes.to_numpy())), len(np.unique(rows.place_repository)),
-        _counts(kept["language"].cast(pa.string()), sizes), _counts(kept["expression"], sizes), _counts(splits, sizes),
+        _counts(languages, sizes), _counts(kept["expression"], sizes), _counts(splits, sizes),
         {slug: (names[slug], tuple(sorted(found[slug]))) for slug in sorted(found)}, assignment.p,
         epochs(run.lists), changes, reviews(run.build.folder, config.release.version), last_check(run),
-        len(unread(run)),
+        len(unread(run)), measures_of(run, fold),
     )  # fmt: skip
 
 
@@ -106,7 +106,10 @@ def _header(facts: Facts) -> list[str]:
     for split in sorted({split for _, splits in facts.configs.values() for split in splits}):
         lines += [f"  - split: {split}", "    path:"]
         lines += [
-            f"    - data/{slug}/{split}-*.parquet" for slug, (_, splits) in facts.configs.items() if split in splits
+            f"    - data/{slug}/{split}-*.parquet"
+            for slug, (_, splits) in facts.configs.items()
+            # Commits are no files: who wants them asks for them.
+            if split in splits and (slug != COMMITS or len(facts.configs) == 1)
         ]
     for slug, (_, splits) in facts.configs.items():
         lines += [f"- config_name: {slug}", "  data_files:"]
@@ -122,7 +125,7 @@ def _body(facts: Facts) -> list[str]:
         f"# {release.title}", "",
         f"Version {release.version} of `{facts.config.name}`, {facts.date}: **{facts.num_files:,} files, "
         f"{human_bytes(facts.num_bytes)}** from {facts.num_repositories:,} repositories and packages, in "
-        f"{len(facts.configs)} languages. Every file stands under a licence that was found and is permissive; "
+        f"{len(facts.configs.keys() - {COMMITS})} languages. Every file stands under a licence that was found and is permissive; "
         "no licence found means out.", "",
         "```python", "import datasets", "", 'data = datasets.load_dataset("PATH")            # every language',
         f'data = datasets.load_dataset("PATH", "{next(iter(facts.configs))}")', "```", "",
@@ -142,9 +145,9 @@ def _body(facts: Facts) -> list[str]:
         "## Limits", "",
         "Licences are read, not judged by a lawyer; a repository that states a licence it had no right to state is not "
         "noticed. Code has authors' names in copyright lines, which permissive licences require to keep. "
-        + _near(facts.config.near)
-        + " Personal data are not redacted in this version.",
-        "", "## Evidence and corrections", "",
+        + _near(facts.config.near),
+        "", "## Personal data, secrets, benchmarks and malware", "", *_paragraphs(facts.measures.sentences()),
+        "## Evidence and corrections", "",
         "Every place of every file is in `provenance/`, its licence texts and copyright lines in `notices/`. Whoever has the build "
         "gets the evidence of one file, step by step, from `fairstack data why BUILD CONTENT_ID`, and corrects a licence by a curation "
         "with name, reason and date; the next release follows. Whoever finds a mistake asks the contact above. `eu-summary.md` has "
@@ -169,6 +172,10 @@ def _filters(filters: FilterConfig) -> str:
     changed = "; ".join(f"{rule} = {value}" for rule, value in own.items())
     told = f"Profile `{filters.profile}`: {_PROFILES[filters.profile]}" + (f", with {changed}" if changed else "")
     return told + ". Notebooks are released as scripts (`conversion`). What each rule left out is counted below."
+
+
+def _paragraphs(sentences: Sequence[str]) -> list[str]:
+    return [line for sentence in sentences for line in (sentence, "")]
 
 
 def _near(near: NearConfig) -> str:
@@ -212,6 +219,8 @@ _MEANINGS = {
     "conversion": "how bytes became text, empty for plain decoding", "license_type": "always `permissive`",
     "avg_line_length": "in characters", "max_line_length": "in characters",
     "alphanum_fraction": "share of alphanumeric characters", "source_kind": "which kind of source it was read from",
+    "star_events_count": "stars of the displayed repository, null where unknown",
+    "num_redactions": "personal data and secrets that were replaced in `content`",
 }  # fmt: skip
 
 

@@ -107,7 +107,7 @@ def _responsible(facts: Facts) -> dict[str, Any]:
             "Licence decided per place from headers, licence files and manifests; only permissive kept.",
         ],
         "rai:dataReleaseMaintenancePlan": f"Removal on request: {contact}. A release that removes rows raises its major version.",
-        "rai:personalSensitiveInformation": "Names and e-mail addresses in copyright lines, which the licences require to keep; others may occur in code.",
+        "rai:personalSensitiveInformation": facts.measures.sentences()[0],
         "rai:dataLimitations": "Licences are read from files and not legally reviewed one by one.",
         "rai:dataBiases": "Languages and licences are those of the sources; see the tables of the card.",
         "rai:dataUseCases": "Training and evaluating models of source code.",

@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stack_data import storage
 from stack_data.identity import fold_name
 from stack_data.layout import Build
 from stack_data.licenses import expressions
 from stack_data.licenses.templates import plain
+from stack_data.pii.placeholders import Style
+from stack_data.pii.redaction import redact_secrets
 from stack_data.release.tables import NOTICE_TEXTS
 from stack_data.tables import load_table
 
@@ -36,20 +39,33 @@ class NoticeText:
     copyrights: tuple[str, ...]
 
 
-def texts_by_verdict(build: Build, groups: Iterable[str]) -> dict[tuple[str, int], list[NoticeText]]:
-    """Return the licence files behind each (group, verdict) of the licence stage."""
+def texts_by_verdict(
+    build: Build, groups: Iterable[str], placeholders: Style | None
+) -> dict[tuple[str, int], list[NoticeText]]:
+    """Return the licence files behind each (group, verdict) of the licence stage.
+
+    placeholders: what stands for keys and passwords in them; None: they stay.
+    """
     found: dict[tuple[str, int], list[NoticeText]] = {}
     for group in groups:
         table = storage.read_parquet(build.decisions("license", f"{group}.notices"))
+        shown = _shown(table, placeholders)
         hashes: dict[str, str] = {}
         for row in table.to_pylist():
-            text = row["text"]
-            if text is None:
+            if row["text"] is None:
                 continue  # purged
+            text = shown[row["text"]]
             digest = hashes.setdefault(text, hashlib.sha256(text.encode()).hexdigest())
-            notice = NoticeText(digest, text, row["expression"], tuple(row["copyrights"]))
+            notice = NoticeText(digest, text, row["expression"], tuple(shown[one] for one in row["copyrights"]))
             found.setdefault((group, row["verdict"]), []).append(notice)
     return found
+
+
+def _shown(table: pa.Table, placeholders: Style | None) -> dict[str, str]:
+    """Return what is shown of each distinct text and copyright line: licences ask for names and addresses, never for keys."""
+    columns = (table["text"].cast(pa.large_string()), pc.list_flatten(table["copyrights"]))
+    distinct = [text for column in columns for text in column.unique().to_pylist() if text is not None]
+    return dict(zip(distinct, redact_secrets(distinct, placeholders) if placeholders else distinct, strict=True))
 
 
 def texts_table(texts: Iterable[NoticeText]) -> pa.Table:

@@ -50,6 +50,9 @@ def places_of(build: Build, rows: ReleaseRows, kept: npt.NDArray[np.int64], text
         "source_kind": pc.if_else(
             own_only, None, pa.array([one["source_kind"] for one in named], pa.string()).take(spread)
         ),
+        "star_events_count": pc.if_else(
+            own_only, None, pa.array([one["stars"] for one in named], pa.int64()).take(spread)
+        ),
         "is_vendor": pc.if_else(own_only, None, read["is_vendor"]),
         "is_generated": pc.if_else(own_only, None, read["is_generated"]),
     } | {

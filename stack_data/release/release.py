@@ -25,6 +25,7 @@ from stack_data.fold import Fold, fold
 from stack_data.manifest import Manifest, Plan
 from stack_data.pipeline import DECIDING, Run
 from stack_data.purges import records
+from stack_data.redacted import RULE_VERSION as REDACTION_RULES
 from stack_data.registry import epochs
 from stack_data.release.parent import (
     Parent,
@@ -41,7 +42,7 @@ from stack_data.release.sources import ReleaseRows, select
 from stack_data.release.writer import Writer
 from stack_data.reviewed import reviews
 
-RULE_VERSION = 3
+RULE_VERSION = 4
 
 
 def plan_of(run: Run, parent: Parent | None) -> Plan:
@@ -59,11 +60,11 @@ def plan_of(run: Run, parent: Parent | None) -> Plan:
         inputs[f"reviews/{found.version}.json"] = found.sheet_sha256
     config = run.config.release.model_dump(mode="json") | {
         "name": run.config.name, "date": run.lock.date, "places": run.config.license.places,
-        "parent": parent.version if parent else "",
+        "parent": parent.version if parent else "", "placeholders": run.config.pii.placeholders,
     }  # fmt: skip
     return Plan(
         kind=f"release/{run.config.release.version}", inputs=inputs, config=config,
-        rules={"release": RULE_VERSION, "shards": SHARD_RULES}, lists=epochs(run.lists),
+        rules={"release": RULE_VERSION, "shards": SHARD_RULES, "redaction": REDACTION_RULES}, lists=epochs(run.lists),
     )  # fmt: skip
 
 

@@ -170,6 +170,7 @@ def _data_rows(rows: pa.Table, shown: pa.Table, displayed: pa.Array, counts: pa.
         "repo_name": pc.binary_join_element_wise(place["owner"], place["repo"], "/"),
         "extension": endings_of(place["path"]), "detected_licenses": place["detected_licenses"],
         "is_vendor": place["is_vendor"], "is_generated": place["is_generated"], "source_kind": place["source_kind"],
+        "star_events_count": place["star_events_count"],
         "num_provenances": number.cast(pa.int32()),
     }  # fmt: skip
     for name, column in columns.items():

@@ -20,6 +20,8 @@ from stack_data.filters.measures import measure
 from stack_data.layout import Build
 from stack_data.licenses import expressions
 from stack_data.licenses.copyrights import copyright_lines
+from stack_data.pii.placeholders import Style
+from stack_data.redacted import redactions_of
 from stack_data.release.tables import DATA, NOTICES
 from stack_data.text import TEXT_COLUMNS, is_plain, texts_of
 
@@ -80,28 +82,31 @@ def licenses_of(column: pa.ChunkedArray) -> pa.Array:
 
 def rows_of_part(
     build: Build, part: str, kept: pa.Table, repositories: Sequence[Mapping[str, Any]],
-    repository_rows: npt.NDArray[np.int64],
+    repository_rows: npt.NDArray[np.int64], placeholders: Style,
 ) -> Iterator[tuple[npt.NDArray[np.int64], pa.Table, pa.Table]]:  # fmt: skip
     """Yield a part's kept contents a row group at a time: rows of `kept`, data rows, notice rows (with the verdict).
 
-    kept: the part's rows of KEPT; repository_rows: row of `repositories` of each displayed place.
+    kept: the part's rows of KEPT; repository_rows: row of `repositories` of each displayed place; placeholders: what stands for
+    what is redacted.
     """
     reader, wanted, first = PlaceReader(build), kept["row"].to_numpy(), 0
+    redactions = redactions_of(build, part, placeholders)
     for group in storage.read_row_groups(build.files(part), ["sha256", *TEXT_COLUMNS]):
         chosen = np.flatnonzero((wanted >= first) & (wanted < first + group.num_rows))
         if len(chosen):
             files = group.take(pa.array(wanted[chosen] - first)).combine_chunks()
-            yield chosen, *_rows_of(reader, files, kept.take(pa.array(chosen)), repositories, repository_rows[chosen])
+            texts, counts = redactions.apply(texts_of(files), wanted[chosen].astype(np.int64))
+            taken = kept.take(pa.array(chosen))
+            yield chosen, *_rows_of(reader, files, texts, counts, taken, repositories, repository_rows[chosen])
         first += group.num_rows
 
 
 def _rows_of(
-    reader: PlaceReader, files: pa.Table, kept: pa.Table, repositories: Sequence[Mapping[str, Any]],
-    repository_rows: npt.NDArray[np.int64],
+    reader: PlaceReader, files: pa.Table, texts: pa.LargeStringArray, counts: pa.Array, kept: pa.Table,
+    repositories: Sequence[Mapping[str, Any]], repository_rows: npt.NDArray[np.int64],
 ) -> tuple[pa.Table, pa.Table]:  # fmt: skip
-    texts = texts_of(files)
     places = reader.take(kept["place_part"].combine_chunks(), kept["place_row"].to_numpy())
-    data = _data_rows(kept, files, texts, places, repositories, repository_rows)
+    data = _data_rows(kept, files, texts, counts, places, repositories, repository_rows)
     notices = pa.table(
         {
             "content_id": kept["content_id"], "copyrights": _copyrights(texts),
@@ -112,11 +117,11 @@ def _rows_of(
 
 
 def _data_rows(
-    kept: pa.Table, files: pa.Table, texts: pa.LargeStringArray, places: pa.Table,
+    kept: pa.Table, files: pa.Table, texts: pa.LargeStringArray, counts: pa.Array, places: pa.Table,
     repositories: Sequence[Mapping[str, Any]], repository_rows: npt.NDArray[np.int64],
 ) -> pa.Table:  # fmt: skip
     measured = measure(texts, encoded=False)
-    plain = is_plain(files["encoding"], files["conversion"])
+    plain = is_plain(files["encoding"], files["conversion"]) & (counts.to_numpy() == 0)
     used, inverse = np.unique(repository_rows, return_inverse=True)
     named = [repositories[row] for row in used.tolist()]
     spread = pa.array(inverse)
@@ -128,11 +133,13 @@ def _data_rows(
         "length_bytes": pc.binary_length(texts), "detected_licenses": licenses_of(kept["expression"]),
         "license_type": kept["license_type"], "is_vendor": kept["is_vendor"], "is_generated": kept["is_generated"],
         "source_kind": pa.array([one["source_kind"] for one in named], pa.string()).take(spread),
+        "star_events_count": pa.array([one["stars"] for one in named], pa.int64()).take(spread),
         "num_lines": measured.num_lines, "avg_line_length": measured.avg_line_length,
         "max_line_length": measured.max_line_length, "alphanum_fraction": measured.alphanum_fraction,
         "near_duplicate_cluster": kept["near_duplicate_cluster"], "num_provenances": kept["num_provenances"],
         "sha256": files["sha256"], "text_sha256": _text_hashes(texts, files["sha256"], plain),
         "encoding": files["encoding"], "conversion": files["conversion"],
+        "num_redactions": counts,
     }  # fmt: skip
     return pa.table([columns[name] for name in DATA.names], names=DATA.names).cast(DATA)
 

@@ -21,7 +21,9 @@ from stack_data.id_columns import content_hash
 from stack_data.identity import fold_name
 from stack_data.languages import language_info
 
-RULE_VERSION = 1
+RULE_VERSION = 2
+COMMITS = "git-commits"
+"""The slug of commits, whatever language their files are in."""
 SPLIT_STEPS = tuple(step / 100 for step in range(1, 31))
 """The values p takes, one after the other."""
 
@@ -85,8 +87,9 @@ def assign(
     inherited = inherited or Inherited(np.zeros(len(sizes), bool), 0.0, {})
     validation, p = _draw(sizes, place_content, place_repository, repository_keys, config, inherited)
     languages = kept["language"].combine_chunks().cast(pa.string()).dictionary_encode()
-    slugs = np.array([language_info(name).slug for name in languages.dictionary.to_pylist()], object)
-    group = languages.indices.to_numpy(zero_copy_only=False).astype(np.int64) * 2 + validation
+    slugs = np.array([*(language_info(name).slug for name in languages.dictionary.to_pylist()), COMMITS], object)
+    codes = languages.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    group = np.where(kept["is_commit"].to_numpy(), len(slugs) - 1, codes) * 2 + validation
     shards: list[Shard] = []
     shard = np.zeros(len(sizes), np.int32)
     for code in sorted(np.unique(group).tolist(), key=lambda code: (slugs[code // 2], code % 2)):

@@ -20,6 +20,7 @@ DATA = pa.schema(
         pa.field("is_vendor", pa.bool_()),
         pa.field("is_generated", pa.bool_()),
         pa.field("source_kind", pa.string()),
+        pa.field("star_events_count", pa.int64()),
         pa.field("num_lines", pa.int32()),
         pa.field("avg_line_length", pa.float64()),
         pa.field("max_line_length", pa.int32()),
@@ -30,6 +31,7 @@ DATA = pa.schema(
         pa.field("text_sha256", pa.string()),
         pa.field("encoding", pa.string()),
         pa.field("conversion", pa.string()),
+        pa.field("num_redactions", pa.int32()),
     ]
 )
 
@@ -50,6 +52,7 @@ PROVENANCE = pa.schema(
         pa.field("detected_licenses", pa.list_(pa.string())),
         # What the file says of itself when this place is displayed, should those before it leave; null for near duplicates.
         pa.field("source_kind", pa.string()),
+        pa.field("star_events_count", pa.int64()),
         pa.field("is_vendor", pa.bool_()),
         pa.field("is_generated", pa.bool_()),
         pa.field("texts", pa.list_(pa.string())),

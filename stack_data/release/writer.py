@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stack_data import merkle, storage
+from stack_data.chunks import Chunks
 from stack_data.fold import Fold
 from stack_data.id_columns import content_hash
 from stack_data.identity import fold_name
@@ -70,26 +71,6 @@ class Spilled:
     batch: int
 
 
-class _Contents:
-    """The contents of a shard as chunks of mapped spill files, and the order in which the shard has them."""
-
-    def __init__(self, chunks: list[pa.Array], order: npt.NDArray[np.uint64]) -> None:
-        self.chunks = chunks
-        self.starts = np.cumsum([0, *map(len, chunks)])
-        self.order = order.astype(np.int64)
-
-    def take(self, begin: int, end: int) -> pa.Array:
-        """Return the contents at places begin to end of the order; only they are copied, never a whole chunk."""
-        rows = self.order[begin:end]
-        chunk = np.searchsorted(self.starts, rows, side="right") - 1
-        by_chunk = np.argsort(chunk, kind="stable")
-        taken = [
-            self.chunks[number].take(pa.array(rows[chunk == number] - self.starts[number]))
-            for number in np.unique(chunk).tolist()
-        ]
-        return pa.concat_arrays(taken).take(pa.array(np.argsort(by_chunk)))
-
-
 class Writer:
     """Writes one release. `write` is the order of its outputs."""
 
@@ -101,7 +82,9 @@ class Writer:
         self.parent: Parent | None = None
         self.common = np.zeros(rows.kept.num_rows, bool)
         self.group_rows = run.config.release.row_group_rows
-        found = notices.texts_by_verdict(run.build, [group.name for group in run.lock.groups])
+        groups = [group.name for group in run.lock.groups]
+        pii = run.config.pii
+        found = notices.texts_by_verdict(run.build, groups, pii.placeholders if pii.enabled else None)
         self.texts = {one.sha256: one for texts in found.values() for one in texts}
         self.text_hashes = {key: [one.sha256 for one in texts] for key, texts in found.items()}
         # Each kept content's displayed place is the first of its places.
@@ -176,7 +159,14 @@ class Writer:
         kept = self.rows.kept.take(pa.array(rows))
         path = self.spill / f"{part}.arrow"
         found: list[tuple[int, Spilled]] = []
-        read = rows_of_part(self.run.build, part, kept, self.rows.repositories, self.repository_rows[rows])
+        read = rows_of_part(
+            self.run.build,
+            part,
+            kept,
+            self.rows.repositories,
+            self.repository_rows[rows],
+            self.run.config.pii.placeholders,
+        )
         with pa.ipc.new_file(path, SPILL) as writer:
             for chosen, data, notice in read:
                 joined = data.append_column("kept", pa.array(rows[chosen], pa.int64()))
@@ -191,8 +181,8 @@ class Writer:
         self.run.progress.advance(1, int(pc.sum(kept["text_bytes"]).as_py()))
         return found
 
-    def _gather(self, number: int) -> tuple[pa.Table, _Contents]:
-        """Return a shard's rows in hash order, without contents, and its contents, which stay in the spill files."""
+    def _gather(self, number: int) -> tuple[pa.Table, Chunks]:
+        """Return a shard's rows in hash order, with `spilled` in place of contents: where each lies in the spill files, and these."""
         batches = []
         for where in self.spilled[number]:
             with pa.memory_map(str(where.path)) as source:
@@ -200,7 +190,8 @@ class Writer:
         # A shard that no hash falls into is written all the same, without rows: the count is part of the names.
         table = pa.Table.from_batches(batches, SPILL)
         order = self._order(table["kept"].to_numpy(), table["content_id"])
-        return table.drop_columns("content").take(order), _Contents(table["content"].chunks, order.to_numpy())
+        contents = Chunks(table["content"].chunks, pa.large_string())
+        return table.drop_columns("content").take(order).append_column("spilled", order), contents
 
     def _write_shard(self, number: int) -> None:
         """Write one shard of data/, provenance/ and notices/."""
@@ -246,16 +237,17 @@ class Writer:
         }  # fmt: skip
         return pa.table(columns).cast(NOTICES)
 
-    def _all_data(self, table: pa.Table, contents: _Contents) -> Iterator[pa.Table]:
+    def _all_data(self, table: pa.Table, contents: Chunks) -> Iterator[pa.Table]:
         """Yield the data rows of a shard, as many at a time as a row group has, so that texts are copied in small lots."""
         for start in range(0, table.num_rows, self.group_rows):
             yield self._data_of(table, contents, start, min(start + self.group_rows, table.num_rows))
 
     @staticmethod
-    def _data_of(table: pa.Table, contents: _Contents, begin: int, end: int) -> pa.Table:
+    def _data_of(table: pa.Table, contents: Chunks, begin: int, end: int) -> pa.Table:
         if begin == end:
             return DATA.empty_table()
-        rows = table.slice(begin, end - begin).append_column("content", contents.take(begin, end))
+        rows = table.slice(begin, end - begin)
+        rows = rows.append_column("content", contents.take(rows["spilled"].to_numpy().astype(np.int64)))
         return rows.select(DATA.names).cast(DATA)
 
     def _save(self, name: str, table: pa.Table, holds: str) -> None:
@@ -310,7 +302,7 @@ class Writer:
     def _write_documents(self, changes: dict[str, Any]) -> None:
         facts = card.facts_of(self.run, self.fold, self.rows, self.assignment, changes)
         review = facts.review.sentence() if facts.review else ""
-        summary = eu_summary(facts, self.rows, Honoured(SIGNALS, facts.last_check, (), review))
+        summary = eu_summary(facts, self.rows, Honoured(SIGNALS, facts.last_check, facts.measures.sentences(), review))
         self._save_text("eu-summary.json", json.dumps(summary, ensure_ascii=False, indent=1) + "\n", "none")
         self._save_text("eu-summary.md", eu_summary_text(summary), "none")
         self._save_text("README.md", card.card(facts), "none")

@@ -16,9 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stack_data import storage
+from stack_data.contents import take_contents
 from stack_data.fold import Fold
 from stack_data.layout import Build
-from stack_data.text import TEXT_COLUMNS, decode
+from stack_data.pii.placeholders import Style
+from stack_data.redacted import Replaced, redactions_of, replaced_in
+from stack_data.text import texts_of
 
 SAMPLE_LINES = 14
 SAMPLE_LANGUAGES = 60
@@ -58,18 +61,25 @@ class ReportFacts:
     samples: tuple[Sample, ...]
     missing: tuple[tuple[str, str], ...] = ()
     num_repositories: int = 0
+    replaced: tuple[Replaced, ...] = ()
 
 
-def report_facts(build: Build, fold: Fold, groups: Sequence[str], failures: Mapping[str, str]) -> ReportFacts:
-    """Collect the facts of a finished build. `failures`: source or unit -> why it is missing."""
+def report_facts(
+    build: Build, fold: Fold, groups: Sequence[str], failures: Mapping[str, str], placeholders: Style = "neutral"
+) -> ReportFacts:
+    """Collect the facts of a finished build.
+
+    failures: source or unit -> why it is missing; placeholders: what stands for what is redacted in samples.
+    """
     kept = fold.kept
     sizes = kept["num_bytes"]
     named = _names_by_group(build, groups)
     names = _repository_names(named, kept)
     return ReportFacts(
         build.folder.name, fold, bars(kept["language"].cast(pa.string()), sizes), bars(kept["expression"], sizes),
-        bars(names, sizes), _size_bars(sizes), _causes(build, fold, named), _samples(build, kept, names),
+        bars(names, sizes), _size_bars(sizes), _causes(build, fold, named), _samples(build, kept, names, placeholders),
         tuple(sorted(failures.items())), _count_repositories(fold),
+        replaced_in(build, kept),
     )  # fmt: skip
 
 
@@ -155,7 +165,7 @@ def _causes(build: Build, fold: Fold, named: dict[str, list[str]]) -> tuple[Bar,
     return bars(pa.array(details, pa.string()), pa.chunked_array([pa.array(sizes, pa.int64())]))[:TOP]
 
 
-def _samples(build: Build, kept: pa.Table, names: pa.Array) -> tuple[Sample, ...]:
+def _samples(build: Build, kept: pa.Table, names: pa.Array, placeholders: Style) -> tuple[Sample, ...]:
     """Return one middling file of each of the largest languages: the first of those between 500 B and 5 kB by id."""
     largest = [bar.name for bar in bars(kept["language"].cast(pa.string()), kept["num_bytes"])][:SAMPLE_LANGUAGES]
     sizes = kept["num_bytes"].to_numpy()
@@ -166,14 +176,16 @@ def _samples(build: Build, kept: pa.Table, names: pa.Array) -> tuple[Sample, ...
         if len(rows):
             ids = kept["content_id"].take(pa.array(rows)).to_pylist()
             row = int(rows[ids.index(min(ids))])
-            found.append(_sample(build, kept.slice(row, 1).to_pylist()[0], language, names[row].as_py()))
+            found.append(_sample(build, kept.slice(row, 1).to_pylist()[0], language, names[row].as_py(), placeholders))
     return tuple(found)
 
 
-def _sample(build: Build, row: dict[str, object], language: str, repository: str) -> Sample:
-    file = _row(build.files(str(row["part"])), int(str(row["row"])), TEXT_COLUMNS)
-    path = _row(build.provenance(str(row["place_part"])), int(str(row["place_row"])), ["path"])["path"]
-    lines = decode(*(file[name] for name in TEXT_COLUMNS)).splitlines()[:SAMPLE_LINES]
+def _sample(build: Build, row: dict[str, Any], language: str, repository: str, placeholders: Style) -> Sample:
+    texts = texts_of(take_contents(build, row["part"], [row["row"]]))
+    redactions = redactions_of(build, row["part"], placeholders)
+    text = redactions.apply(texts, np.array([row["row"]]))[0][0].as_py()
+    path = _row(build.provenance(row["place_part"]), row["place_row"], ["path"])["path"]
+    lines = text.splitlines()[:SAMPLE_LINES]
     return Sample(language, f"{repository}: {path}", str(row["expression"]), "\n".join(line[:120] for line in lines))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from stack_data.reasons import BY_VALUE
+from stack_data.redacted import Replaced
 from stack_data.report.attrition import human_bytes
 from stack_data.report.facts import TOP, Bar, ReportFacts, Sample
 
@@ -47,7 +48,7 @@ def report_page(facts: ReportFacts) -> str:
         _chart("Where it comes from", "Repositories and packages with most kept bytes.", facts.repositories),
         _chart("File sizes", "Kept files.", facts.sizes), "</div>",
         _chart("Licence findings that cost most bytes", "Whose, and the first finding that decided against a file.", facts.causes),
-        _samples(facts.samples),
+        _replaced(facts.replaced), _samples(facts.samples),
     ]  # fmt: skip
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -125,6 +126,16 @@ def _chart(title: str, note: str, bars: Sequence[Bar]) -> str:
     rest = f'<p class="note">and {len(bars) - TOP:,} more</p>' if len(bars) > TOP else ""
     head = '<tr><th>Name</th><th class="n">Files</th><th class="n">Size</th><th aria-label="share"></th></tr>'
     return f'<section><h2>{escape(title)}</h2><p class="note">{escape(note)}</p><table>{head}{rows}</table>{rest}</section>'
+
+
+def _replaced(replaced: Sequence[Replaced]) -> str:
+    rows = "".join(
+        f'<tr><td>{escape(one.kind.replace("_", " "))}</td><td class="n">{one.num_files:,}</td><td class="n">{one.num_spans:,}</td></tr>'
+        for one in replaced
+    )
+    head = '<tr><th>Kind</th><th class="n">Files</th><th class="n">Times</th></tr>'
+    note = '<p class="note">Personal data and secrets in kept files; releases have placeholders there. Copyright lines stay.</p>'
+    return f"<section><h2>Replaced</h2>{note}<table>{head}{rows}</table></section>" if replaced else ""
 
 
 def _samples(samples: Sequence[Sample]) -> str:

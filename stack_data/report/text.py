@@ -16,6 +16,9 @@ def report_text(facts: ReportFacts) -> str:
         ("Licence findings that cost most", facts.causes),
     ):  # fmt: skip
         parts += ["", title, *_lines(rows)] if rows else []
+    if facts.replaced:
+        parts += ["", "Replaced in what is kept"]
+        parts += [f"  {one.kind:<12}  {one.num_spans:>9,} in {one.num_files:,} files" for one in facts.replaced]
     if facts.missing:
         parts += ["", "Missing: could not be read", *(f"  {name}: {reason}" for name, reason in facts.missing)]
     return "\n".join(parts)

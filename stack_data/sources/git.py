@@ -3,25 +3,24 @@
 A local repository (bare, work tree, mirror) is read where it lies; a remote one is cloned bare into the cache first.
 Entries come in tree order from one `ls-tree` and one `cat-file --batch` process. Symbolic links and submodules are
 recorded, a damaged or missing object is a reason for that entry alone. Shallow clones and builds without
-FAIRSTACK_AUTHOR_KEY have unknown authors.
+FAIRSTACK_AUTHOR_KEY have unknown authors. Behind the files come commits, where they are asked for (git_commits.py).
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-import subprocess
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from stack_data.config_sources import GitConfig, GitRepositoryConfig
 from stack_data.errors import SourceError
 from stack_data.reasons import Reason
-from stack_data.sources import git_history
+from stack_data.sources import git_commits, git_history
 from stack_data.sources.forges import RepositoryName, parse_remote
-from stack_data.sources.git_process import check_word, environment, private_repository, run
+from stack_data.sources.git_objects import contents_of
+from stack_data.sources.git_process import check_word, private_repository, run
 from stack_data.sources.git_refs import common_dir, find_git_dir, remote_url, resolve_revision
 from stack_data.sources.source import Author, Entry, Repository, SourceContext, Unit, UnitReading, distinct_names
 from stack_data.sources.tables import read_table
@@ -78,6 +77,8 @@ def _lock(wanted: GitRepositoryConfig, config: GitConfig, context: SourceContext
     return origin | facts | {
         "commit": commit, "authors": config.authors, "public_url": _without_secrets(url or ""),
         "host": wanted.host or name.host, "owner": wanted.owner or name.owner, "repo": wanted.repo or name.repo,
+        # Only where they are asked for: units locked before there were commits stay as they are.
+        **({"commits": config.commits, "commits_per_file": config.commits_per_file} if config.commits else {}),
     }  # fmt: skip
 
 
@@ -181,7 +182,31 @@ def read(unit: Unit, context: SourceContext) -> UnitReading:
         declared_license=locked["license"], declared_by="repository table" if locked["license"] else "",
         audience=locked["audience"] or "public", authors_known=known, key_id=git_history.key_id(key) if known else "",
     )  # fmt: skip
-    return UnitReading([repository], _entries(private, commit, blobs, authors or {}, context))
+    files = _entries(private, commit, blobs, authors or {}, context)
+    return UnitReading([repository], _with_commits(files, unit, private, commit, key if known else "", context))
+
+
+def _with_commits(
+    files: Iterator[Entry], unit: Unit, git_dir: Path, commit: str, key: str, context: SourceContext
+) -> Iterator[Entry]:
+    """Yield the files, then the commits that the unit asks for; what was read of the files counts for both."""
+    most, per_file = (int(unit.locked.get(name, 0)) for name in ("commits", "commits_per_file"))
+    if not most:
+        yield from files
+        return
+    blobs: dict[str, str] = {}
+    num_files = num_bytes = readable = 0
+    for entry in files:
+        yield entry
+        if entry.content_id and entry.reason is not Reason.SYMLINK:
+            blobs[entry.path] = entry.content_id
+        if entry.reason is None:
+            num_files, num_bytes = num_files + 1, num_bytes + max(entry.num_bytes, 0)
+        if entry.reason in (None, Reason.NOT_SAMPLED):
+            readable += max(entry.num_bytes, 0)
+    takes = context.sample.chooser([readable]) if context.sample else lambda _: True
+    state = git_commits.Locked(git_dir, commit, blobs, key, takes, num_files, num_bytes)
+    yield from git_commits.entries(state, most, per_file, context)
 
 
 def _clone(unit: Unit, context: SourceContext) -> Path:
@@ -226,7 +251,7 @@ def _entries(
         if reason is None and blob.oid not in first:
             first.add(blob.oid)
             wanted.append(blob.oid)
-    contents = _contents(git_dir, wanted, context)
+    contents = contents_of(git_dir, wanted, context.secrets)
     broken: dict[str, Reason] = {}
     for blob, reason in planned:
         content: bytes | None = None
@@ -268,51 +293,3 @@ def _readable_sizes(blobs: Sequence[_Blob], context: SourceContext) -> Iterator[
     return (
         one.num_bytes for one in blobs if one.mode not in links and 0 <= one.num_bytes <= context.limits.max_file_bytes
     )
-
-
-def _contents(git_dir: Path, oids: Sequence[str], context: SourceContext) -> Iterator[bytes | Reason]:
-    """Yield each blob's bytes, or why it has none. git stops at a damaged object; reading goes on behind it."""
-    done = 0
-    while done < len(oids):
-        for content in _batch(git_dir, oids[done:], context):
-            done += 1
-            yield content
-        if done < len(oids):
-            done += 1
-            yield Reason.UNREADABLE
-
-
-def _batch(git_dir: Path, oids: Sequence[str], context: SourceContext) -> Iterator[bytes | Reason]:
-    process = subprocess.Popen(
-        ["git", "cat-file", "--batch", "--buffer"], env=environment(git_dir, context.secrets), stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=1 << 20,
-    )  # fmt: skip
-    assert process.stdin and process.stdout
-    feeder = threading.Thread(target=_feed, args=(process.stdin, oids), daemon=True)
-    feeder.start()
-    try:
-        for _ in oids:
-            header = process.stdout.readline().split()
-            if len(header) == 2:
-                yield Reason.CONTENT_MISSING
-                continue
-            if len(header) != 3:
-                return
-            content = process.stdout.read(int(header[2]) + 1)
-            if len(content) != int(header[2]) + 1:
-                return
-            yield content[:-1]
-    finally:
-        process.stdout.close()
-        process.kill()
-        process.wait()
-        feeder.join()
-
-
-def _feed(stdin: IO[bytes], oids: Sequence[str]) -> None:
-    try:
-        stdin.write("\n".join(oids).encode() + b"\n")
-        stdin.close()
-    except (BrokenPipeError, ValueError):
-        # git died of a damaged object; the reader sees the end and goes on behind it.
-        pass

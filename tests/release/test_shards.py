@@ -20,11 +20,12 @@ def ids(count: int) -> list[str]:
 
 
 def kept(sizes: list[int], languages: list[str] | None = None) -> pa.Table:
+    """Return kept contents; the language "commit" stands for commits."""
     names = languages or ["Python"] * len(sizes)
     return pa.table(
         {
             "content_id": ids(len(sizes)), "text_bytes": pa.array(sizes, pa.int64()),
-            "language": pa.array(names).dictionary_encode(),
+            "language": pa.array(["C" if name == "commit" else name for name in names]).dictionary_encode(), "is_commit": pa.array([name == "commit" for name in names]),
         }
     )  # fmt: skip
 
@@ -85,6 +86,14 @@ def test_languages_have_folders_of_their_own_named_by_slugs() -> None:
     )  # fmt: skip
     assert [shard.slug for shard in found.shards] == ["c-sharp", "f-star", "python"]
     assert [found.shards[row].slug for row in found.shard.tolist()] == ["c-sharp", "python", "f-star", "c-sharp"]
+
+
+def test_commits_have_a_folder_of_their_own_whatever_their_language() -> None:
+    config = ReleaseConfig(validation_fraction=0)
+    found = assign(
+        kept([9, 9], ["commit", "C"]), np.arange(2, dtype=np.int32), np.zeros(2, np.int64), ["h/o/r"], config
+    )
+    assert [found.shards[row].slug for row in found.shard.tolist()] == ["git-commits", "c"]
 
 
 def drawn_keys(count: int, p: float) -> tuple[list[str], list[str]]:

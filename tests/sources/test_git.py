@@ -223,7 +223,8 @@ def test_helper_urls_are_refused(tmp_path: Path, url: str) -> None:
 
 
 def test_nothing_in_a_hostile_repository_runs(tmp_path: Path, repository: Path) -> None:
-    commit(repository, {"a.py": "a\n", ".gitattributes": "* filter=evil diff=evil\n"})
+    commit(repository, {"a.py": "before\n", ".gitattributes": "* filter=evil diff=evil\n"})
+    commit(repository, {"a.py": "a\n"})
     canary = tmp_path / "canary"
     touch = f"touch {canary}"
     for key in (
@@ -247,6 +248,10 @@ def test_nothing_in_a_hostile_repository_runs(tmp_path: Path, repository: Path) 
     (repository / ".git" / "objects" / name[:2] / name[2:]).unlink()
     reasons = [entry.reason for entry in read(tmp_path, str(repository))[1]]
     assert reasons == [None, Reason.CONTENT_MISSING]
+    assert not canary.exists()
+    (unit,) = git.resolve(config(str(repository)).model_copy(update={"commits": 9}), context(tmp_path))
+    *_, change = git.read(unit, context(tmp_path)).entries
+    assert (change.path, change.reason) == ("a.py", Reason.CONTENT_MISSING)
     assert not canary.exists()
 
 

@@ -1,0 +1,146 @@
+"""Is a value a secret? What stands for one (placeholders, variables, examples of documentation), what is random, what a
+person would choose as a password, and what is a hash, an identifier or words.
+
+Randomness is judged by how often a value changes between lower case, upper case and digits, which needs no model: random letters and
+digits do so at 6 of 10 places, hexadecimal digits at 5, words and identifiers at fewer than 3. What it gives up: a random value in letters of
+one case alone looks like a word.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+
+from stack_data.tables import load_table
+
+_VARIABLE = re.compile(
+    rb"\$\{|\$\(|\{\{|\{%|#\{|<%|%\(|%s|%[A-Z_]+%|\$[A-Za-z_(]|^\$\d|^[<\[({].*[>\])}]$|^[<\[{]|\{\w*\}|^@\w+@$|^@\w+/|^ENC[\[(]|^!|^__\w+__$|^%\w*%?$|"
+    rb"^&\w|environ|getenv|process\.env|\bvar\.|^arn:|^vault:|^secretsmanager"
+)
+OWN = re.compile(rb"(?i)redacted_(?:key|password)_\d+")
+"""Placeholders of this package (placeholders.py)."""
+_UUID = re.compile(rb"[({]?[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}[)}]?")
+_HASHED = re.compile(
+    rb"\$(?:2[abxy]?|1|5|6|y|argon2\w*|apr1|pbkdf2\S*|scrypt)\$|\{S?SHA\d*\}|(?:pbkdf2_|bcrypt|argon2|scrypt|crypt|sha\d*|md5|SHA\d+)[$:_-]"
+)
+_HEX = re.compile(rb"(?:0x)?[0-9a-fA-F]+")
+_ENCODED_OTHERS = re.compile(
+    rb"MII[A-Za-z0-9]{2}(?:AN|Bg|DA|Ig|IC)|MI[GI][A-Za-z0-9]{1,2}MA0G|AAAA[BEC]3N|LS0tLS1CRUdJTi(?!BQUklWQVRF|BSU0EgUFJJVk|BFQyBQUklW)|iVBOR|R0lGOD|PHN2Z|H4sI|data:"
+)
+"""The beginnings of public keys, certificates, pictures and compressed data in base64."""
+_PIECES = re.compile(rb"[^A-Za-z0-9]+")
+_WORDY = re.compile(
+    rb"(?:[a-z]*(?:[A-Z][a-z]{2,}){2,}|[a-z]{2,}(?:[A-Z][a-z]{2,})+|[A-Za-z][a-z]{1,}\d{1,3}[a-z]?|[A-Z]?[a-z]{2,}|[A-Z]{2,}|[a-zA-Z]?\d{1,4}|\d{1,2}[a-z]{1,2}|[a-z])"
+)
+_RUN = re.compile(rb"[A-Z]?[a-z]{4,}")
+_VOWEL = re.compile(rb"[aeiouy]", re.IGNORECASE)
+_SIGNS = re.compile(rb"[!@#$%^&*?~+=]")
+_PATH = re.compile(rb"://|^[.~]?/|^[A-Za-z]:[\\/]|\.(?:[a-z]{2,4}|json|yaml|html|properties)$|^[\w-]+(?:/[\w.-]+)+$")
+_FILE = re.compile(
+    rb"\.(?:pem|key|crt|cer|json|ya?ml|txt|py|js|ts|html?|xml|png|jpe?g|svg|css|toml|cfg|ini|conf|sh|java|go|rs|c|h|md)$"
+)
+_DOTTED = re.compile(rb"[A-Za-z_]\w*(?:(?:\.|::|->)[A-Za-z_]\w*(?:\(\))?)+")
+_CODE = re.compile(rb"[(){}\[\]]|\\[wdsnrtbux]|=>|==|&&|\|\||%[0-9.]*[sdifxu]\b|\.\*|\[\^|\|")
+
+
+@functools.cache
+def _words(table: str, name: str) -> frozenset[bytes]:
+    return frozenset(load_table("pii_words")[table][name].encode().split())
+
+
+@functools.cache
+def _placeholder() -> re.Pattern[bytes]:
+    return re.compile(b"|".join(map(re.escape, sorted(_words("values", "placeholder")))))
+
+
+def is_placeholder(value: bytes, long: bool = False) -> bool:
+    """Tell whether a value stands for a secret, or is one that documentation prints. long: chance makes any short word in it."""
+    if _VARIABLE.search(value) or OWN.search(value):
+        return True
+    if b"EXAMPLE" in value or any(one in value for one in _words("values", "documented")):
+        return True
+    folded = value.lower()
+    if not long and len(value) < 200 and _placeholder().search(folded):
+        return True
+    core = bytes(byte for byte in folded if 48 <= byte <= 57 or 97 <= byte <= 122)
+    return len(set(core)) < 5 or core.rstrip(b"0123456789") in _words("values", "whole") or _is_sequence(core)
+
+
+def _is_sequence(core: bytes) -> bool:
+    """Tell whether most of it counts up or down, as 0123456789abcdef does, or whether it repeats itself."""
+    steps = sum(abs(one - other) == 1 for one, other in zip(core, core[1:], strict=False))
+    if len(core) > 5 and steps >= 0.6 * (len(core) - 1):
+        return True
+    return len(core) >= 12 and any(core[size:] == core[:-size] for size in range(1, min(17, len(core) // 2 + 1)))
+
+
+def is_random(value: bytes, least: int = 16) -> bool:
+    """Tell whether a value of at least so many letters and digits looks as if it was drawn."""
+    core = _PIECES.sub(b"", value)
+    digits = sum(48 <= byte <= 57 for byte in core)
+    if len(core) < least or digits < 1 or digits == len(core) or len(set(core)) < 7:
+        return False
+    if _is_wordy(value):
+        return False
+    rate = sum(_class(one) != _class(other) for one, other in zip(core, core[1:], strict=False)) / (len(core) - 1)
+    lower, upper = any(97 <= byte <= 122 for byte in core), any(65 <= byte <= 90 for byte in core)
+    if lower and upper:
+        return rate >= (0.3 if digits >= 3 else 0.4) and sum(map(len, _spoken(core))) < 0.5 * len(core)
+    return rate >= (0.17 if len(core) >= 20 else 0.25) and digits >= 2
+
+
+def _class(byte: int) -> int:
+    return 0 if byte < 58 else 1 if byte < 91 else 2
+
+
+def _spoken(core: bytes) -> list[bytes]:
+    """Return the runs of lower case that may be words."""
+    return [run for run in _RUN.findall(core) if _VOWEL.search(run)]
+
+
+def _is_wordy(value: bytes) -> bool:
+    """Tell whether pieces that are words or short numbers make most of a value: a slug, a path, a name of a type."""
+    pieces = [piece for piece in _PIECES.split(value) if piece]
+    if len(pieces) < 2:
+        return False
+    wordy = sum(len(piece) for piece in pieces if _WORDY.fullmatch(piece))
+    return wordy >= 0.6 * sum(map(len, pieces))
+
+
+def is_key(value: bytes, least: int) -> bool:
+    """Tell whether a value that a name calls a key is one: random, no hash of a known form, no UUID, nothing public."""
+    if _UUID.fullmatch(value) or _HASHED.match(value) or _ENCODED_OTHERS.match(value) or is_placeholder(value):
+        return False
+    if (
+        b"://" in value
+        or b"\\" in value
+        or b"&" in value[:-1]
+        and b";" in value
+        or _FILE.search(value)
+        or _DOTTED.fullmatch(value)
+        or b"(" in value[:-1]
+        and _DOTTED.match(value.partition(b"(")[0])
+    ):
+        return False
+    return is_random(value, least)
+
+
+def is_password(value: bytes) -> bool:
+    """Tell whether a value that a name calls a password is one that somebody chose."""
+    if not 6 <= len(value) <= 128 or not value.isascii() or is_placeholder(value):
+        return False
+    if _UUID.fullmatch(value) or _HASHED.match(value) or _ENCODED_OTHERS.match(value) or _PATH.search(value):
+        return False
+    if _DOTTED.fullmatch(value) or _CODE.search(value):
+        return False
+    letters = sum(65 <= byte <= 90 or 97 <= byte <= 122 for byte in value)
+    digits = sum(48 <= byte <= 57 for byte in value)
+    signs = len(_SIGNS.findall(value[:-1]))
+    if not letters or not (digits or signs):
+        return False
+    if signs or value != value.lower():
+        return bool(digits) or letters >= 4
+    pieces = [piece for piece in _PIECES.split(value) if piece]
+    if len(pieces) > 1 and all(_WORDY.fullmatch(piece) for piece in pieces):
+        return digits >= 3 and len(pieces) == 2  # granite-293, but not field-name-2
+    return True

@@ -1,0 +1,37 @@
+"""Passwords in URLs: scheme://user:password@host."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+
+from stack_data.pii import secrets
+from stack_data.pii.source import Source, Span
+
+_DOCUMENTED = re.compile(rb"(?:[\w-]+\.)*(?:example\.(?:com|org|net)|(?:[\w-]+\.)*(?:example|invalid|test))\b")
+_SIGN = re.compile(rb"[<>{}\[\]()|,;'\"\\ ]|\.\.\.|\*\*\*|^:")
+
+
+def span(source: Source, start: int, end: int) -> Span | None:
+    """Return the password text[start:end] of a URL, if it is one."""
+    text = source.text
+    value = text[start:end]
+    first = text.rfind(b"//", 0, start) + 2
+    user = text[first : start - 1]
+    if (
+        len(value) < 4
+        or _SIGN.search(value)
+        or value.lower() == user.lower()
+        or secrets.is_placeholder(urllib.parse.unquote_to_bytes(value))
+    ):
+        return None
+    if _DOCUMENTED.match(text, end + 1, end + 200) and not secrets.is_password(value):
+        return None
+    if value.lower().endswith((b"pass", b"pwd", b"password")) and value.isalpha():
+        return None
+    has_letter = any(chr(byte).isalpha() for byte in value)
+    if value.isdigit() or (not has_letter and len(value) < 8):
+        return None  # a port, or numbers of another kind
+    if value.isalpha() and (value.islower() or value.isupper()) and len(value) < 9:
+        return None  # a word in an example
+    return Span("password", start, end)
