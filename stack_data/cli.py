@@ -90,6 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     why.add_argument("build", type=Path, metavar="BUILD")
     why.add_argument("id", metavar="ID", help="content_id (or its first digits), or a path as the source spells it")
 
+    benchmarks = add_verb(verbs, "benchmarks", _benchmarks, "say which item of a benchmark was found where")
+    benchmarks.add_argument("build", type=Path, metavar="BUILD")
+
     verify = add_verb(verbs, "verify", _verify, "check every byte of a build or a release against its manifests")
     verify.add_argument("folder", type=Path, metavar="BUILD|RELEASE")
 
@@ -228,6 +231,24 @@ def _why(arguments: argparse.Namespace) -> int:
     found = why(arguments.build, os.fsencode(arguments.id).decode("utf-8", "backslashreplace"))
     for one in found:
         out(json.dumps(one) if arguments.json else explain(one))
+    return 0
+
+
+def _benchmarks(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from stack_data.benchmarked import benchmarks
+    from stack_data.decontamination.report import text_of
+
+    found, unchecked = benchmarks(arguments.build)
+    if arguments.json:
+        out(json.dumps({"found": [asdict(one) for one in found], "unchecked": [asdict(one) for one in unchecked]}))
+        return 0
+    out(text_of(found, unchecked))
+    files = len({one.content_id for one in found})
+    out(
+        f"benchmarks: {files:,} files hold {len({(one.benchmark, one.item) for one in found}):,} items and are left out"
+    )
     return 0
 
 

@@ -7,6 +7,7 @@ content that another decision lets in later has its part decided anew.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -18,12 +19,13 @@ import pyarrow as pa
 
 from stack_data import storage
 from stack_data.contents import chunk_of
+from stack_data.decontamination import benchmarks
 from stack_data.errors import ConfigError
 from stack_data.malware import clamd
 from stack_data.pii import ner
 from stack_data.pipeline import PartStage, Run, run_part_stage
 from stack_data.records import DECONTAMINATION_DECISIONS, MALWARE_DECISIONS, PII_DECISIONS
-from stack_data.stages import malware, pii
+from stack_data.stages import decontamination, malware, pii
 from stack_data.text import RULE_VERSION as TEXT_RULES
 from stack_data.text import TEXT_COLUMNS, texts_of
 
@@ -42,7 +44,23 @@ def run_content_steps(run: Run) -> None:
 
 
 def run_decontamination(run: Run) -> None:
-    run_part_stage(run, _stage(run, "decontamination", {}, {"enabled": False}, None, DECONTAMINATION_DECISIONS))
+    """Bring decisions/decontamination up to date."""
+    config = run.config.decontamination
+    rules = {"decontamination": decontamination.RULE_VERSION, "text": TEXT_RULES}
+    if not config.enabled:
+        run_part_stage(run, _stage(run, "decontamination", rules, {"enabled": False}, None, DECONTAMINATION_DECISIONS))
+        return
+    known = benchmarks.load(config, run.config_folder, run.build.benchmarks)
+
+    def decide(ids: pa.Array, rows: pa.Table) -> pa.Table:
+        return decontamination.decide(ids, texts_of(rows), known)
+
+    told = {"digest": known.digest, "unchecked": [dataclasses.asdict(one) for one in known.unchecked]}
+    extra = _snapshot(run, "decontamination", SNAPSHOT, told)
+    # Other benchmarks are other inputs and need no flag: every part is looked at anew.
+    run_part_stage(
+        run, _stage(run, "decontamination", rules, {"enabled": True}, decide, DECONTAMINATION_DECISIONS, extra)
+    )
 
 
 def run_malware(run: Run) -> None:
