@@ -50,6 +50,8 @@ def _is_nobody(local: bytes, labels: list[bytes]) -> bool:
     if any(b".".join(labels[at:]) in never for at in range(len(labels) - 1)) or b"noreply" in labels:
         return True
     mailbox = local.partition(b"+")[0]
+    if len(mailbox) > 2 and len(set(mailbox)) == 1:
+        return True  # xxxx@: somebody has put x for each letter
     return mailbox in _names("mailboxes", "never") or any(
         word in local for word in (b"noreply", b"no-reply", b"no_reply", b"donotreply")
     )
