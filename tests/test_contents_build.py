@@ -131,7 +131,7 @@ def test_the_card_says_what_was_replaced_and_what_was_looked_for(corpus: Path) -
     release = made(corpus).release
     assert release
     card = " ".join((release / "README.md").read_text(encoding="utf-8").split())
-    assert "keys and tokens in 2 files" in card and "1 files that hold one are left out" in card
+    assert "keys in 2 files" in card and "1 file left out" in card
     assert "Nothing was scanned for malware" in card
     assert "not redacted" not in card
 

@@ -16,8 +16,9 @@ from stack_data.reasons import Reason
 from stack_data.redacted import Replaced, replaced_in
 
 _KINDS = {
-    "email": "e-mail addresses", "ip_address": "IP addresses", "key": "keys and tokens", "password": "passwords",
-    "phone": "phone numbers", "name": "names", "username": "user names",
+    "email": ("e-mail address", "e-mail addresses"), "ip_address": ("IP address", "IP addresses"), "key": ("key", "keys"),
+    "password": ("password", "passwords"), "phone": ("phone number", "phone numbers"), "name": ("name", "names"),
+    "username": ("user name", "user names"),
 }  # fmt: skip
 
 
@@ -40,9 +41,10 @@ class Measures:
         pii = self.config.pii
         if not pii.enabled:
             return "Personal data and secrets are not redacted in this version."
-        sought = [_KINDS[kind] for kind in pii.kinds] + (["names and user names (by a model)"] if pii.ner else [])
+        sought = [_KINDS[kind][1] for kind in pii.kinds] + (["names and user names (by a model)"] if pii.ner else [])
         told = "; ".join(
-            f"{one.num_spans:,} {_KINDS.get(one.kind, one.kind)} in {one.num_files:,} files" for one in self.replaced
+            f"{counted(one.num_spans, *_KINDS.get(one.kind, (one.kind, one.kind)))} in {counted(one.num_files, 'file', 'files')}"
+            for one in self.replaced
         )
         names = "" if pii.ner else " Names of people are not looked for."
         return (
@@ -57,16 +59,20 @@ class Measures:
             return "No benchmark was looked for."
         return (
             f"Tasks and solutions of {_listed(names)} were looked for, verbatim, reformatted and with other names: "
-            f"{self.num_benchmark_files:,} files that hold one are left out. {self.num_unchecked:,} solutions are too short to be told "
-            "from other code and were not looked for."
+            f"{counted(self.num_benchmark_files, 'file', 'files')} left out. Too short to be told from other code, and not looked for: "
+            f"{counted(self.num_unchecked, 'solution', 'solutions')}."
         )
 
     def _malware(self) -> str:
         if not self.scanner:
             return "Nothing was scanned for malware."
-        return (
-            f"Every file was scanned by {self.scanner}; {self.num_malware_files:,} with a known signature are left out."
-        )
+        left_out = counted(self.num_malware_files, "file", "files")
+        return f"Every file was scanned by {self.scanner}; {left_out} left out for a known signature."
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """Return a number with its noun."""
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def _listed(names: list[str]) -> str:
