@@ -17,11 +17,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stack_data import storage
+from stack_data import decide_contents, storage
 from stack_data.commits import afters
 from stack_data.config import BuildConfig, FilterConfig, LanguageConfig
 from stack_data.contents import chunk_of, take_contents
-from stack_data.decide_contents import run_content_steps
 from stack_data.decide_near import load_kernels, run_near
 from stack_data.decide_optout import run_optout
 from stack_data.decide_signal import run_signal
@@ -70,6 +69,7 @@ def load_everything() -> None:
     given = filter.Places(ids, paths, pa.array(["HTML"]), pa.array([""]), np.zeros(1, bool), texts)
     filter.decide(given, FilterConfig())
     load_kernels(texts)
+    decide_contents.load_kernels(ids, texts)
 
 
 def decide_all(run: Run) -> None:
@@ -81,7 +81,7 @@ def decide_all(run: Run) -> None:
     run_part_stage(run, filter_stage(run))
     run_signal(run)
     run_near(run)
-    run_content_steps(run)
+    decide_contents.run_content_steps(run)
     run_optout(run)
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from stack_data import storage
+from stack_data.config import DecontaminationConfig, PiiConfig
 from stack_data.contents import chunk_of
 from stack_data.decontamination import benchmarks
 from stack_data.errors import ConfigError
@@ -41,6 +42,12 @@ def run_content_steps(run: Run) -> None:
     run_decontamination(run)
     run_malware(run)
     run_pii(run)
+
+
+def load_kernels(ids: pa.Array, texts: pa.LargeStringArray) -> None:
+    """Run every kernel and load every table of these steps once."""
+    decontamination.decide(ids, texts, benchmarks.load(DecontaminationConfig(), Path()))
+    pii.decide(ids, texts, PiiConfig())
 
 
 def run_decontamination(run: Run) -> None:
