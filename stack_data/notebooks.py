@@ -46,6 +46,21 @@ def to_script(text: str) -> str | None:
     return without_surrogates("\n\n".join(blocks) + "\n") if blocks else None
 
 
+def fault_of(text: str) -> str:
+    """Say why a text gives no script, without a word of it: the line at which its JSON breaks off, or what it lacks."""
+    try:
+        cells = cells_of(json.loads(text))
+        kinds = [cell["cell_type"] for cell in cells]
+    except json.JSONDecodeError as error:
+        return f"line {error.lineno}, column {error.colno}: {error.msg}"
+    except RecursionError:
+        return "JSON that is nested too deeply"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "JSON, but no notebook of format 2 to 4"
+    written = sum(kind in ("code", "markdown", "heading") for kind in kinds)
+    return f"{len(kinds)} cells, {written} of code or prose, none of which holds anything"
+
+
 def without_surrogates(text: str) -> str:
     """Return a text that UTF-8 can hold: lone surrogates, which JSON can hold, are replaced."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

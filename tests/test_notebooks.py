@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stack_data.notebooks import CONVERSION, may_be_notebook, to_script
+from stack_data.notebooks import CONVERSION, fault_of, may_be_notebook, to_script
 from stack_data.reasons import Reason
 from stack_data.text import Reading, reading_of, text_of
 
@@ -109,3 +109,21 @@ def test_a_content_is_a_notebook_by_its_shape() -> None:
 def test_no_text_makes_it_fail(text: str) -> None:
     found = to_script(text)
     assert found is None or found.endswith("\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (
+            '{"cells": [],\n "nbformat": 4,\n oops}',
+            "line 3, column 2: Expecting property name enclosed in double quotes",
+        ),
+        (notebook(("code", "secret_word = 1"))[:-3], "line 1, column "),
+        ("[" * 100_000, "JSON that is nested too deeply"),
+        ('{"nbformat": "four"}', "JSON, but no notebook of format 2 to 4"),
+        (notebook(("code", " "), ("raw", "x")), "2 cells, 1 of code or prose, none of which holds anything"),
+    ],
+)
+def test_a_notebook_without_a_script_says_why_and_where_in_no_word_of_its_own(text: str, fault: str) -> None:
+    assert to_script(text) is None
+    assert fault_of(text).startswith(fault) and "secret_word" not in fault_of(text)

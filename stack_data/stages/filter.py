@@ -20,11 +20,12 @@ from stack_data.config import FilterConfig
 from stack_data.filters import html, measures
 from stack_data.filters.profiles import Limits
 from stack_data.languages import mentions_generated
+from stack_data.notebooks import fault_of
 from stack_data.reasons import Reason
 from stack_data.records import FILTER_DECISIONS
 from stack_data.stages.decisions import decision_columns
 
-RULE_VERSION = 1000 * measures.RULE_VERSION + 10 * html.RULE_VERSION + 1
+RULE_VERSION = 1000 * measures.RULE_VERSION + 10 * html.RULE_VERSION + 2
 NOTEBOOK = "Jupyter Notebook"
 _HEAD_CHARS = 100
 
@@ -78,7 +79,7 @@ def _broken(places: Places, texts: pa.Array, limits: Limits) -> Iterator[Broken]
     """Yield every rule with the places that break it, in the order in which they are named."""
     notebooks = np.asarray(pc.equal(places.languages, NOTEBOOK).fill_null(False))
     plain = np.asarray(pc.equal(places.conversions, ""))
-    yield Broken(Reason.NOTEBOOK_UNREADABLE, notebooks & plain & limits.holds("unreadable_notebooks"))
+    yield _unreadable(notebooks & plain & limits.holds("unreadable_notebooks"), texts)
     yield Broken(Reason.GENERATED, places.is_generated & limits.holds("generated"))
     yield Broken(Reason.GENERATED_PHRASE, _where(limits.holds("generated_phrases"), texts, _mentions))
     measured = measures.measure(texts)
@@ -101,6 +102,11 @@ def _broken(places: Places, texts: pa.Array, limits: Limits) -> Iterator[Broken]
     yield from _little_visible(texts, measured.num_chars, limits)
     yield Broken(Reason.XML_DECLARATION, _where(limits.holds("xml_declarations"), texts, _declares_xml))
     yield _other_names(places.names, limits)
+
+
+def _unreadable(rows: Mask, texts: pa.Array) -> Broken:
+    faults = [fault_of(texts[row].as_py()) if holds else None for row, holds in enumerate(rows.tolist())]
+    return Broken(Reason.NOTEBOOK_UNREADABLE, rows, pa.array(faults, pa.string()))
 
 
 def _above(reason: Reason, values: Values, limits: Values, what: str) -> Broken:
