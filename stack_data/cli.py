@@ -18,6 +18,7 @@ from typing import Any
 from stack_data import cli_export
 from stack_data.cli_governance import add_verbs
 from stack_data.compiled import ensure_cache
+from stack_data.counting import counted
 from stack_data.errors import ConfigError, FairStackError
 from stack_data.terminal import Parser, add_verb, out, plain, progress_of
 
@@ -203,8 +204,8 @@ def _release(arguments: argparse.Namespace) -> int:
         return 0
     for change in ("added", "removed") if changes else ():
         for reason, count in changes[change].items():
-            out(f"{change}: {count['files']:,} files, {reason}")
-    out(f"release: {files:,} files in {folder}" + (f", following {changes['parent']}" if changes else ""))
+            out(f"{change}: {counted(count['files'], 'file')}, {reason}")
+    out(f"release: {counted(files, 'file')} in {folder}" + (f", following {changes['parent']}" if changes else ""))
     return 0
 
 
@@ -240,14 +241,16 @@ def _benchmarks(arguments: argparse.Namespace) -> int:
     from stack_data.benchmarked import benchmarks
     from stack_data.decontamination.report import text_of
 
-    found, unchecked = benchmarks(arguments.build)
+    found, unchecked, paths = benchmarks(arguments.build)
     if arguments.json:
-        out(json.dumps({"found": [asdict(one) for one in found], "unchecked": [asdict(one) for one in unchecked]}))
+        rows = [asdict(one) | {"path": paths.get(one.content_id)} for one in found]
+        out(json.dumps({"found": rows, "unchecked": [asdict(one) for one in unchecked]}))
         return 0
-    out(text_of(found, unchecked))
+    out(text_of(found, unchecked, paths))
     files = len({one.content_id for one in found})
+    items = len({(one.benchmark, one.item) for one in found})
     out(
-        f"benchmarks: {files:,} files hold {len({(one.benchmark, one.item) for one in found}):,} items and are left out"
+        f"benchmarks: {counted(items, 'item')} in {counted(files, 'file')}, which {'is' if files == 1 else 'are'} left out"
     )
     return 0
 
@@ -261,8 +264,8 @@ def _verify(arguments: argparse.Namespace) -> int:
     else:
         for problem in result.problems:
             out(problem)
-        state = "all sound" if not result.problems else f"{len(result.problems)} problems"
-        out(f"verify: {result.num_files:,} files and {result.num_rows:,} rows checked, {state}")
+        state = "all sound" if not result.problems else counted(len(result.problems), "problem")
+        out(f"verify: {counted(result.num_files, 'file')} and {counted(result.num_rows, 'row')} checked, {state}")
     return 1 if result.problems else 0
 
 
@@ -275,7 +278,8 @@ def _update(arguments: argparse.Namespace) -> int:
         out(json.dumps({"epoch": done.epoch, "removed": done.num_files, "rewritten": sorted(files)}))
     elif done.record:
         out(
-            f"update: {done.num_files:,} files taken out, {len(files):,} files of the release rewritten, epoch {done.epoch}"
+            f"update: {counted(done.num_files, 'file')} taken out, {counted(len(files), 'file')} of the release rewritten, "
+            f"epoch {done.epoch}"
         )
     else:
         out(f"update: {arguments.release} is up to date with epoch {done.epoch}")
@@ -293,10 +297,10 @@ def _purge(arguments: argparse.Namespace) -> int:
         )
         return 0
     for version, record in done.releases.items():
-        out(f"release {version}: {record.facts['num_files']:,} files taken out")
+        out(f"release {version}: {counted(record.facts['num_files'], 'file')} taken out")
     for path in done.removals:
         out(f"removal list for those who hold a copy: {path}")
-    told = f"{done.num_contents:,} contents erased" if done.record else "nothing was left to erase"
+    told = f"{counted(done.num_contents, 'content')} erased" if done.record else "nothing was left to erase"
     out(f"purge: {told}; check it with: fairstack data verify {arguments.build}")
     return 0
 
@@ -313,7 +317,7 @@ def _similar(arguments: argparse.Namespace) -> int:
             else f"{one.similarity:.3f}  {one.content_id}  {one.host}/{one.repo_name}: {one.path} ({licenses})"
         )
     if not arguments.json:
-        out(f"similar: {len(found):,} near duplicates in {arguments.release}")
+        out(f"similar: {counted(len(found), 'near duplicate')} in {arguments.release}")
     return 0
 
 

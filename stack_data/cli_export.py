@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from stack_data.counting import counted
 from stack_data.terminal import add_verb, out, progress_of
 
 
@@ -37,6 +38,7 @@ def add_verbs(verbs: Any) -> None:
 def _export(arguments: argparse.Namespace) -> int:
     from stack_data.export.export import export
     from stack_data.export.options import Options
+    from stack_data.export.prepare import LEFT_OUT
 
     limits = {} if arguments.max_bytes is None else {"max_bytes": arguments.max_bytes}
     options = Options(
@@ -52,8 +54,8 @@ def _export(arguments: argparse.Namespace) -> int:
         out(json.dumps({"export": str(done.folder), "made": done.made, **done.counts}))
         return 0
     for reason, number in done.counts["left_out"].items():
-        out(f"left out: {number:,} files, {reason}")
+        out(f"left out: {counted(number, 'file')}: {LEFT_OUT[reason]}")
     documents, files = (sum(done.counts[name].values()) for name in ("documents", "files"))
     state = "" if done.made else ", as it was"
-    out(f"export: {documents:,} documents of {files:,} files in {done.folder}{state}")
+    out(f"export: {counted(documents, 'document')} of {counted(files, 'file')} in {done.folder}{state}")
     return 0

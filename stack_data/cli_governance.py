@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from stack_data.counting import counted
 from stack_data.errors import ConfigError
 from stack_data.terminal import Parser, add_verb, out, plain, progress_of
 
@@ -105,7 +106,9 @@ def _sign(arguments: argparse.Namespace) -> int:
             )
         )
     else:
-        out(f"sign: {len(made.entries):,} entries in {arguments.output}, issuer {made.issuer}, epoch {made.epoch}")
+        out(
+            f"sign: {counted(len(made.entries), 'entry', 'entries')} in {arguments.output}, issuer {made.issuer}, epoch {made.epoch}"
+        )
     return 0
 
 
@@ -161,17 +164,16 @@ def _import(arguments: argparse.Namespace) -> int:
     if number > _LISTED:
         out(f"and {number - _LISTED:,} more")
     if not done.output:
+        what = f"{counted(number, 'line')} {'was' if number == 1 else 'were'} not understood"
         sys.stderr.write(
-            plain(
-                f"fairstack: nothing was written, because {number:,} lines were not understood; correct them, or: --set-aside FILE\n"
-            )
+            plain(f"fairstack: nothing was written, because {what}; correct the list, or: --set-aside FILE\n")
         )
         return 1
     if number:
         out(f"set aside: {number:,} in {arguments.set_aside}")
     found, made = done.merged, done.merged.made
     out(
-        f"import: {len(made.entries):,} entries in {done.output}, issuer {made.issuer}, epoch {made.epoch}: {found.new:,} new, "
+        f"import: {counted(len(made.entries), 'entry', 'entries')} in {done.output}, issuer {made.issuer}, epoch {made.epoch}: {found.new:,} new, "
         f"{found.known:,} known, {found.renewed:,} renewed"
     )
     return 0
@@ -192,7 +194,9 @@ def _check(arguments: argparse.Namespace) -> int:
     for kind, number in state.kinds.items():
         out(f"{kind}: {number:,}")
     total = sum(state.kinds.values())
-    out(f"check: {total:,} entries, issuer {state.issuer}, epoch {state.epoch}, {state.created}, {told}")
+    out(
+        f"check: {counted(total, 'entry', 'entries')}, issuer {state.issuer}, epoch {state.epoch}, {state.created}, {told}"
+    )
     return 0
 
 
@@ -203,7 +207,7 @@ def _preview(arguments: argparse.Namespace) -> int:
     found = preview(arguments.build, read_candidate(arguments.list))
     out(json.dumps(found.to_json()) if arguments.json else preview_text(found))
     if not arguments.json:
-        out(f"\npreview: {found.vanish:,} contents would leave; nothing was changed")
+        out(f"\npreview: {counted(found.vanish, 'content')} would leave; nothing was changed")
     return 0
 
 
@@ -217,7 +221,7 @@ def _prove(arguments: argparse.Namespace) -> int:
     out(f"{proof['query']}: {proof['claim']} in release {proof['release']['version']}")
     count = proof.get("count")
     of_owner = f", {count:,} of them the owner's" if count is not None else ""
-    out(f"tree of {proof['tree']}: {proof['size']:,} leaves, root {proof['root']}")
+    out(f"tree of {proof['tree']}: {counted(proof['size'], 'leaf', 'leaves')}, root {proof['root']}")
     indices = ", ".join(f"{one['index']:,}" for one in proof["leaves"]) or "none, the tree is empty"
     out(f"prove: shown by leaves {indices}{of_owner}; --json prints the proof itself")
     return 0
@@ -242,7 +246,7 @@ def _review(arguments: argparse.Namespace) -> int:
         return 0
     out(unknown_table(sheet.unknown))
     out(f"all of them: {sheet.unknown_path}")
-    out(f"review: {sheet.num_lines:,} files to look at in {sheet.path}; then: --read {sheet.path}")
+    out(f"review: {counted(sheet.num_lines, 'file')} to look at in {sheet.path}; then: --read {sheet.path}")
     return 0
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from stack_data import decide_contents, storage
 from stack_data.commits import afters
@@ -39,7 +38,7 @@ from stack_data.pipeline import (
     run_part_stage,
 )
 from stack_data.records import FILTER_DECISIONS, HEADER_DECISIONS, LANGUAGE_DECISIONS
-from stack_data.stages import exact, filter, header, language, license
+from stack_data.stages import exact, filter, header, language, license, pii
 from stack_data.tables import FILTER_TABLES, LANGUAGE_TABLES, LICENSE_TABLES, tables_version
 from stack_data.text import RULE_VERSION as TEXT_RULES
 from stack_data.text import TEXT_COLUMNS, texts_of
@@ -144,6 +143,8 @@ def language_stage(run: Run) -> PartStage:
 def filter_stage(run: Run) -> PartStage:
     """Return the stage that drops texts not worth training on."""
     build, config = run.build, run.config.filter
+    # An address of the network in a path is no person's.
+    sought = tuple(kind for kind in run.config.pii.kinds if kind != "ip_address") if run.config.pii.enabled else ()
 
     def inputs(group: str, part: str) -> list[Path]:
         return [*_contents_and_places(run, group, part), build.decisions("language", part)]
@@ -151,22 +152,28 @@ def filter_stage(run: Run) -> PartStage:
     def decide(group: str, part: str) -> pa.Table:
         places = storage.read_parquet(build.provenance(part), ["content_id", "path", "file_part", "file_row"])
         known = storage.read_parquet(build.decisions("language", part), ["language", "is_generated"])
-        names = pc.replace_substring_regex(chunk_of(places["path"]), r"\A.*/", "")
+        paths = chunk_of(places["path"])
         languages, generated = _strings(known["language"]), known["is_generated"].to_numpy()
 
         def one(chosen: npt.NDArray[np.int64], texts: pa.Array, conversions: pa.Array) -> pa.Table:
             rows = pa.array(chosen)
             given = filter.Places(
-                chunk_of(places["content_id"]).take(rows), names.take(rows), languages.take(rows), conversions,
+                chunk_of(places["content_id"]).take(rows), paths.take(rows), languages.take(rows), conversions,
                 generated[chosen], texts,
             )  # fmt: skip
-            return filter.decide(given, config)
+            return filter.decide(given, config, sought)
 
         return _decide_places(run, group, part, places, one, FILTER_DECISIONS)
 
-    rules = {"filter": filter.RULE_VERSION, "filter_tables": tables_version(FILTER_TABLES), "text": TEXT_RULES}
+    rules = {
+        "filter": filter.RULE_VERSION,
+        "pii": pii.RULE_VERSION,
+        "filter_tables": tables_version(FILTER_TABLES),
+        "text": TEXT_RULES,
+    }
     settings = config.model_dump(mode="json", exclude={"languages": {"__all__": {"max_language_bytes"}}})
     settings.pop("max_language_bytes")
+    settings["secrets_in_paths"] = list(sought)
     return PartStage("filter", rules, settings, inputs, decide)
 
 

@@ -23,7 +23,7 @@ from stack_data.config import BuildConfig
 from stack_data.departures import Departures, Share, departures, has_place, leaving, left_reasons, of_content
 from stack_data.layout import Build
 from stack_data.near.clusters import walk
-from stack_data.reasons import BY_VALUE, Reason
+from stack_data.reasons import BY_VALUE, READING, Reason
 from stack_data.rows import (
     CONTENT_REASONS,
     PLACE_STAGES,
@@ -113,7 +113,7 @@ NEAR = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Attrition:
-    """What one reason removed. stage "fetch" and reason exact_duplicate count places, the others contents."""
+    """What one reason removed. stages of READING and reason exact_duplicate count places, the others contents."""
 
     stage: str
     reason: str
@@ -321,10 +321,10 @@ def _attrition(rows: Rows, dropped: pa.Table, seen: npt.NDArray[np.bool_]) -> tu
     sizes = entry_bytes(rows)
     found = []
     fetched = rows.places["fetch_reason"]
-    for reason in (one for one in Reason if one.stage == "fetch"):
+    for reason in (one for one in Reason if one.stage in READING):
         hit = numpy_of(pc.equal(fetched, reason.value).fill_null(False)).astype(bool) & seen
         if hit.any():
-            found.append(Attrition("fetch", reason.value, int(hit.sum()), int(sizes[hit].sum())))
+            found.append(Attrition(reason.stage, reason.value, int(hit.sum()), int(sizes[hit].sum())))
     usable = np.flatnonzero((rows.content >= 0) & seen)
     repeated = np.ones(len(usable), bool)
     repeated[np.unique(rows.content[usable], return_index=True)[1]] = False

@@ -66,38 +66,38 @@ class Reason(Enum):
 
     COMMIT_FILE_GONE = (
         "commit_file_gone",
-        "fetch",
+        "commits",
         "The commit's file is no file of the repository any more at the locked revision; what was removed stays out.",
     )
     COMMIT_SAME_FILE = (
         "commit_same_file",
-        "fetch",
+        "commits",
         "A newer commit of the same file was taken already: as many as commits_per_file allows.",
     )
     COMMIT_OTHER_LICENSE = (
         "commit_other_license",
-        "fetch",
+        "commits",
         "The commit's licence files, declared licence or headers were others than they are at the locked revision.",
     )
     COMMIT_NO_TEXT = (
         "commit_no_text",
-        "fetch",
+        "commits",
         "One side of the commit is empty, binary, a notebook or not UTF-8, or the change does not change the text.",
     )
     COMMIT_TOO_LONG = (
         "commit_too_long",
-        "fetch",
+        "commits",
         "One side of the commit, or its message, has more than 100,000 characters.",
     )
-    COMMIT_NO_MESSAGE = ("commit_no_message", "fetch", "The commit's message is empty or not UTF-8.")
+    COMMIT_NO_MESSAGE = ("commit_no_message", "commits", "The commit's message is empty or not UTF-8.")
     COMMIT_AUTOMATIC_MESSAGE = (
         "commit_automatic_message",
-        "fetch",
+        "commits",
         "The commit's message is one that programs or habits write: a stop word, a version, a hash (docs/notebooks-and-commits.md).",
     )
     COMMIT_NOT_DRAWN = (
         "commit_not_drawn",
-        "fetch",
+        "commits",
         "Small, very long and data-file changes are sampled, and the draw by content left this commit out.",
     )
 
@@ -177,6 +177,11 @@ class Reason(Enum):
         "filter",
         "Files of this language are kept by name only (filter.name_contains, filter.stems), and this is none.",
     )
+    SECRET_IN_PATH = (
+        "secret_in_path",
+        "filter",
+        "Its path holds a key, a password or an e-mail address, and a release shows paths as they are.",
+    )
     LANGUAGE_OVER_BUDGET = (
         "language_over_budget",
         "filter",
@@ -220,6 +225,9 @@ class Reason(Enum):
         "Its bytes were erased after an opt-out; to have it again, fetch it again (--anew fetch).",
     )
 
+
+READING = ("fetch", "commits")
+"""The stages that look at entries of sources before anything is read as text."""
 
 REDACTING: tuple[Reason, ...] = tuple(reason for reason in Reason if reason.stage == "pii")
 """Why parts of a text are replaced; the file itself stays."""

@@ -190,7 +190,7 @@ def test_a_preview_of_a_list_that_nobody_signed_changes_nothing(first: Path, tmp
     before = tree(first)
     shown = told("suppressions", "preview", first, tmp_path / "list")
     assert "github.com/alice/lib: alice.py" in shown and "copyright line in someone else's copy" in shown
-    assert shown.endswith("\npreview: 1 contents would leave; nothing was changed\n")
+    assert shown.endswith("\npreview: 1 content would leave; nothing was changed\n")
     found = value("suppressions", "preview", first, tmp_path / "list")
     assert (found["format"], found["vanish"], found["moved"]) == ("fairstack-preview/1", 1, 1)
     assert {tuple(one) for one in found["places"]} == {

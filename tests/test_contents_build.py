@@ -84,6 +84,7 @@ def corpus(tmp_path: Path) -> Path:
     files = {
         "LICENSE": license_of("A. Holder") + f"\nBuild key of ours: {GITHUB}\n".replace("\n", "\n", 1),
         "call.py": SOURCE, "analysis.ipynb": NOTEBOOK, "plain.py": code("plain"),
+        f"token_{GITHUB}.py": code("named"), f"by/{EMAIL}/mine.py": code("mine"),
         "solved.py": '"""Exercises."""\n\n' + task["prompt"] + task["canonical_solution"],
     }  # fmt: skip
     files["LICENSE"] = license_of("A. Holder")

@@ -501,7 +501,7 @@ def test_what_a_repository_says_later_is_taken_up_by_the_next_release(tmp_path: 
         path.write_text(path.read_text().replace("stars = 9\n", f"stars = 9\ntopics = {json.dumps(facts['topics'])}\n"))
     _, changes = refresh(folder, [], path)
     assert len(changes.changed) == 1
-    with pytest.raises(InputError, match=r"release 1.1.0 would remove 1 files of 1.0.0 .*--version 2.0.0"):
+    with pytest.raises(InputError, match=r"release 1.1.0 would remove 1 file of 1.0.0 .*--version 2.0.0"):
         release_of(folder, ["release.version=1.1.0"])
     counts = release_of(folder, ["release.version=2.0.0"]).counts
     after = folder / "releases/2.0.0"

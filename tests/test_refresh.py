@@ -131,11 +131,11 @@ def test_only_a_changed_repository_is_read_and_the_bytes_are_those_of_a_new_buil
     # The first release stands; the next one is made on request.
     done = fairstack("data", "release", folder, "--version", "1.1.0")
     assert done.returncode == 1
-    assert done.stderr.startswith("fairstack: release 1.1.0 would remove 1 files of 1.0.0"), done.stderr
+    assert done.stderr.startswith("fairstack: release 1.1.0 would remove 1 file of 1.0.0"), done.stderr
     assert done.stderr.endswith("--version 2.0.0\n")
     done = fairstack("data", "release", folder, "--version", "2.0.0")
     assert done.returncode == 0, done.stderr
-    assert "removed: 1 files, not read any more" in done.stdout
+    assert "removed: 1 file, not read any more" in done.stdout
     assert (folder / "releases/1.0.0").exists()
 
 

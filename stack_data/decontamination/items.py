@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from stack_data.errors import InputError
+from stack_data.languages import nearest_language
+from stack_data.languages.language import by_alias
 
 PARTS = ("prompt", "docstring", "solution", "question")
 _NAMES = {
@@ -67,10 +69,17 @@ def infilling(items: Iterable[Item]) -> list[Item]:
 
 def read_items(path: Path) -> list[Item]:
     """Return the items of a JSON lines file (docs/decontamination.md has the fields); InputError names the line."""
-    return [
-        item_of(row, str(row.get("benchmark") or path.name.split(".")[0]), "Python", f"{path}:{number}")
-        for number, row in _rows(path)
-    ]
+    items: list[Item] = []
+    lines: dict[tuple[str, str], int] = {}
+    for number, row in _rows(path):
+        item = item_of(row, str(row.get("benchmark") or path.name.split(".")[0]), "Python", f"{path}:{number}")
+        before = lines.setdefault((item.benchmark, item.item), number)
+        if before != number:
+            raise InputError(
+                f"{path}:{number}: task_id {item.item!r:.60} stood on line {before} already; names are unique"
+            )
+        items.append(item)
+    return items
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -96,6 +105,8 @@ def _lines(path: Path) -> list[str]:
     try:
         raw = path.read_bytes()
         text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
+        if path.suffix == ".gz" and raw[:2] != b"\x1f\x8b":
+            raise InputError(f"{path}: the benchmark file is named .gz and is no gzip file")
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: the benchmark file cannot be read ({error}); see decontamination.files") from error
     except UnicodeDecodeError as error:
@@ -109,7 +120,7 @@ def item_of(row: Mapping[str, Any], benchmark: str, language: str, place: str) -
     name = next((row[key] for key in _IDS if row.get(key) is not None), None)
     if isinstance(name, bool) or not isinstance(name, (str, int)) or name == "":
         raise InputError(f'{place}: "task_id" is missing or no name (seen: {name!r:.60}); give each item a name')
-    language = _text(row, "language", place) or language
+    language = _language(_text(row, "language", place), place) or language
     parts: dict[str, list[str]] = {}
     for field, part in _NAMES.items():
         text = _text(row, field, place)
@@ -123,6 +134,13 @@ def item_of(row: Mapping[str, Any], benchmark: str, language: str, place: str) -
         parts["docstring"] = [text for prompt in parts.get("prompt", []) for text in docstrings(prompt)]
     pairs = tuple((part, text) for part in PARTS for text in parts.get(part, []))
     return Item(benchmark, str(name), language, pairs)
+
+
+def _language(stated: str, place: str) -> str:
+    """Return Linguist's name of a language; InputError for a name that it does not know."""
+    if stated and stated.lower() not in by_alias():
+        raise InputError(f'{place}: "language" {stated!r:.60} is no Linguist language{nearest_language(stated)}')
+    return by_alias()[stated.lower()] if stated else ""
 
 
 def _text(row: Mapping[str, Any], field: str, place: str) -> str:

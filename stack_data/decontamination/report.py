@@ -6,11 +6,12 @@ Reads decision tables of the decontamination stage. Not covered: where the conte
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
+from stack_data.counting import counted
 from stack_data.decontamination.benchmarks import Unchecked
 
 
@@ -42,8 +43,11 @@ def _natural(name: str) -> tuple[tuple[int, int, str], ...]:
     return tuple((0, int(part), "") if part.isascii() and part.isdigit() else (1, 0, part) for part in name.split("/"))
 
 
-def text_of(rows: Sequence[FoundItem], unchecked: Sequence[Unchecked]) -> str:
-    """Return a report for people: counts by benchmark, what was found where, and what was too short to be looked for."""
+def text_of(rows: Sequence[FoundItem], unchecked: Sequence[Unchecked], paths: Mapping[str, str] | None = None) -> str:
+    """Return a report for people: counts by benchmark, what was found where, and what was too short to be looked for.
+
+    paths: a place of each content.
+    """
     lines = []
     contents, items = Counter[str](), Counter[str]()
     for benchmark, _ in sorted({(row.benchmark, row.content_id) for row in rows}):
@@ -51,15 +55,16 @@ def text_of(rows: Sequence[FoundItem], unchecked: Sequence[Unchecked]) -> str:
     for benchmark, _ in sorted({(row.benchmark, row.item) for row in rows}):
         items[benchmark] += 1
     for benchmark in contents:
-        lines.append(f"{benchmark}: {_count(items[benchmark], 'item')} in {_count(contents[benchmark], 'content')}")
-    lines += [f"  {row.item} {row.part} ({row.how}): {row.content_id} line {row.line}" for row in rows]
+        lines.append(f"{benchmark}: {counted(items[benchmark], 'item')} in {counted(contents[benchmark], 'content')}")
+    places = paths or {}
+    lines += [
+        f"  {row.item} {row.part} ({row.how}): {row.content_id} line {row.line}"
+        + (f", {places[row.content_id]}" if row.content_id in places else "")
+        for row in rows
+    ]
     if not rows:
         lines.append("No item of a benchmark was found.")
     if unchecked:
         names = ", ".join(f"{one.benchmark} {one.item} ({one.num_tokens})" for one in unchecked)
         lines.append(f"Too short to be looked for (code tokens), so nothing is said of them: {names}")
     return "\n".join(lines)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

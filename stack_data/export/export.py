@@ -99,7 +99,8 @@ def _found(folder: Path, plan: Plan, anew: bool) -> Manifest | None:
         if not anew:
             shown = "; ".join(differences[:3]) + (f"; and {len(differences) - 3} more" if len(differences) > 3 else "")
             raise StaleBuildError(
-                f"{folder} holds another export ({shown}). To replace it, add: --anew; or name another folder"
+                f"{folder} holds an export that would come out otherwise now ({shown}). To replace it, add: --anew; or name another "
+                "folder"
             )
         _clear(folder, made.outputs)
     elif not (folder / _BEGUN).exists():

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stack_data.config import BuildConfig, FilterConfig, NearConfig
+from stack_data.counting import counted
 from stack_data.decide_optout import unread
 from stack_data.decide_recheck import last_check
 from stack_data.fold import Fold
@@ -123,7 +124,7 @@ def _body(facts: Facts) -> list[str]:
     tiers = ", ".join(tier.title() for tier in facts.config.license.tiers)
     return [
         f"# {release.title}", "",
-        f"Version {release.version} of `{facts.config.name}`, {facts.date}: **{facts.num_files:,} files, "
+        f"Version {release.version} of `{facts.config.name}`, {facts.date}: **{counted(facts.num_files, 'file')}, "
         f"{human_bytes(facts.num_bytes)}** from {facts.num_repositories:,} repositories and packages, in "
         f"{len(facts.configs.keys() - {COMMITS})} languages. Every file stands under a licence that was found and is permissive; "
         "no licence found means out.", "",
@@ -198,7 +199,7 @@ def _table(title: str, counts: tuple[Count, ...]) -> list[str]:
 
 
 def _splits(facts: Facts) -> list[str]:
-    lines = [f"- `{one.name}`: {one.num_files:,} files, {human_bytes(one.num_bytes)}" for one in facts.splits]
+    lines = [f"- `{one.name}`: {counted(one.num_files, 'file')}, {human_bytes(one.num_bytes)}" for one in facts.splits]
     if facts.p:
         lines.append(
             f"\nWhole repositories are drawn for validation with p = {facts.p:g}; a file that also occurs in a repository "
@@ -266,7 +267,10 @@ def _leaving(facts: Facts) -> list[str]:
         )
     ]
     lists = ", ".join(f"`{issuer}` epoch {epoch}" for issuer, epoch in facts.lists.items()) or "none"
-    reasons = "; ".join(f"{files:,} files {_LEFT[reason.value]}" for reason, files, _ in left.reasons) or "nothing left"
+    reasons = (
+        "; ".join(f"{counted(files, 'file')} {_LEFT[reason.value]}" for reason, files, _ in left.reasons)
+        or "nothing left"
+    )
     return [
         _contact(facts.config.release.contact), "",
         f"Suppression lists in force: {lists}. Of what would be here otherwise, before near duplicates are dropped: {reasons}. An "
@@ -300,7 +304,7 @@ def _changes(facts: Facts) -> list[str]:
         "",
     ]
     if found["edited"]:
-        lines += [f"{found['edited']:,} files stayed and lost or regained places.", ""]
+        lines += [f"{counted(found['edited'], 'file')} stayed and lost or regained places.", ""]
     return lines
 
 

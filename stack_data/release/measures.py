@@ -10,6 +10,7 @@ from pathlib import PurePath
 
 from stack_data import storage
 from stack_data.config import BuildConfig
+from stack_data.counting import counted
 from stack_data.fold import Fold
 from stack_data.pipeline import Run
 from stack_data.reasons import Reason
@@ -43,7 +44,7 @@ class Measures:
             return "Personal data and secrets are not redacted in this version."
         sought = [_KINDS[kind][1] for kind in pii.kinds] + (["names and user names (by a model)"] if pii.ner else [])
         told = "; ".join(
-            f"{counted(one.num_spans, *_KINDS.get(one.kind, (one.kind, one.kind)))} in {counted(one.num_files, 'file', 'files')}"
+            f"{counted(one.num_spans, *_KINDS.get(one.kind, (one.kind, one.kind)))} in {counted(one.num_files, 'file')}"
             for one in self.replaced
         )
         names = "" if pii.ner else " Names of people are not looked for."
@@ -59,20 +60,15 @@ class Measures:
             return "No benchmark was looked for."
         return (
             f"Tasks and solutions of {_listed(names)} were looked for, verbatim, reformatted and with other names: "
-            f"{counted(self.num_benchmark_files, 'file', 'files')} left out. Too short to be told from other code, and not looked for: "
-            f"{counted(self.num_unchecked, 'solution', 'solutions')}."
+            f"{counted(self.num_benchmark_files, 'file')} left out. Too short to be told from other code, and not looked for: "
+            f"{counted(self.num_unchecked, 'solution')}."
         )
 
     def _malware(self) -> str:
         if not self.scanner:
             return "Nothing was scanned for malware."
-        left_out = counted(self.num_malware_files, "file", "files")
+        left_out = counted(self.num_malware_files, "file")
         return f"Every file was scanned by {self.scanner}; {left_out} left out for a known signature."
-
-
-def counted(number: int, one: str, many: str) -> str:
-    """Return a number with its noun."""
-    return f"{number:,} {one if number == 1 else many}"
 
 
 def _listed(names: list[str]) -> str:

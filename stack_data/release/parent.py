@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stack_data import manifest, storage
+from stack_data.counting import counted
 from stack_data.errors import InputError
 from stack_data.fold import Fold
 from stack_data.id_columns import mixed
@@ -173,7 +174,8 @@ def check_version(version: str, parent: Parent, changes: Changes) -> None:
     major, old = int(version.split(".")[0]), int(parent.version.split(".")[0])
     if major == old and (changes.removed[0] or changes.edited):
         raise InputError(
-            f"release {version} would remove {changes.removed[0]:,} files of {parent.version} and change {changes.edited:,} rows; a "
+            f"release {version} would remove {counted(changes.removed[0], 'file')} of {parent.version} and change "
+            f"{counted(changes.edited, 'row')}; a "
             f"release that takes something back raises the first number: --version {old + 1}.0.0"
         )
 

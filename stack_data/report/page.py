@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from stack_data.reasons import BY_VALUE
+from stack_data.reasons import BY_VALUE, READING
 from stack_data.redacted import Replaced
 from stack_data.report.attrition import human_bytes
 from stack_data.report.facts import TOP, Bar, ReportFacts, Sample
@@ -81,8 +81,8 @@ def _missing(missing: Sequence[tuple[str, str]]) -> str:
 
 def _waterfall(facts: ReportFacts, kept_bytes: int) -> str:
     """Draw bytes left after each reason. What was never read as text dwarfs everything, so it is only told."""
-    steps = [one for one in facts.fold.attrition if one.stage != "fetch"]
-    unread = [one for one in facts.fold.attrition if one.stage == "fetch"]
+    steps = [one for one in facts.fold.attrition if one.stage not in READING]
+    unread = [one for one in facts.fold.attrition if one.stage in READING]
     left = kept_bytes + sum(one.num_bytes for one in steps)
     total = max(left, 1)
     rows, height = [], 30

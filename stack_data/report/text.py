@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stack_data.counting import counted
 from stack_data.report.attrition import attrition_table, human_bytes
 from stack_data.report.facts import Bar, ReportFacts
 
@@ -18,7 +19,9 @@ def report_text(facts: ReportFacts) -> str:
         parts += ["", title, *_lines(rows)] if rows else []
     if facts.replaced:
         parts += ["", "Replaced in what is kept"]
-        parts += [f"  {one.kind:<12}  {one.num_spans:>9,} in {one.num_files:,} files" for one in facts.replaced]
+        parts += [
+            f"  {one.kind:<12}  {one.num_spans:>9,} in {counted(one.num_files, 'file')}" for one in facts.replaced
+        ]
     if facts.missing:
         parts += ["", "Missing: could not be read", *(f"  {name}: {reason}" for name, reason in facts.missing)]
     return "\n".join(parts)

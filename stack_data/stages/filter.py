@@ -8,7 +8,7 @@ place: rows.py draws them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,11 +21,12 @@ from stack_data.filters import html, measures
 from stack_data.filters.profiles import Limits
 from stack_data.languages import mentions_generated
 from stack_data.notebooks import fault_of
+from stack_data.pii import findings
 from stack_data.reasons import Reason
 from stack_data.records import FILTER_DECISIONS
 from stack_data.stages.decisions import decision_columns
 
-RULE_VERSION = 1000 * measures.RULE_VERSION + 10 * html.RULE_VERSION + 2
+RULE_VERSION = 1000 * measures.RULE_VERSION + 10 * html.RULE_VERSION + 3
 NOTEBOOK = "Jupyter Notebook"
 _HEAD_CHARS = 100
 
@@ -44,27 +45,27 @@ class Broken(NamedTuple):
 class Places(NamedTuple):
     """What is decided about: N places. texts: large_string[N], null where never read; the rest without nulls.
 
-    names         file names without folders: string[N]
+    paths         string[N]
     languages     Linguist's names, null where unknown: string[N]
     conversions   how the text was made from the content, empty for plain decoding: string[N]
     is_generated  bool[N]
     """
 
     ids: pa.Array
-    names: pa.Array
+    paths: pa.Array
     languages: pa.Array
     conversions: pa.Array
     is_generated: Mask
     texts: pa.Array
 
 
-def decide(places: Places, config: FilterConfig) -> pa.Table:
-    """Return the decisions about places."""
+def decide(places: Places, config: FilterConfig, secrets: Sequence[str] = ()) -> pa.Table:
+    """Return the decisions about places. secrets: kinds of personal data and secrets that no path may hold."""
     read = np.asarray(places.texts.is_valid())
     limits = Limits(places.languages, config)
     codes, details = np.full(len(read), -1), pa.nulls(len(read), pa.string())
     reasons: list[Reason] = []
-    for broken in _broken(places, places.texts.fill_null(""), limits):
+    for broken in _broken(places, places.texts.fill_null(""), limits, secrets):
         fresh = broken.rows & read & (codes < 0)
         if not fresh.any():
             continue
@@ -75,7 +76,7 @@ def decide(places: Places, config: FilterConfig) -> pa.Table:
     return pa.table(decision_columns(places.ids, codes, reasons, details)).cast(FILTER_DECISIONS)
 
 
-def _broken(places: Places, texts: pa.Array, limits: Limits) -> Iterator[Broken]:
+def _broken(places: Places, texts: pa.Array, limits: Limits, secrets: Sequence[str]) -> Iterator[Broken]:
     """Yield every rule with the places that break it, in the order in which they are named."""
     notebooks = np.asarray(pc.equal(places.languages, NOTEBOOK).fill_null(False))
     plain = np.asarray(pc.equal(places.conversions, ""))
@@ -101,12 +102,24 @@ def _broken(places: Places, texts: pa.Array, limits: Limits) -> Iterator[Broken]
     yield _above(Reason.TOO_LONG, measured.num_chars, limits.values("max_chars"), "characters")
     yield from _little_visible(texts, measured.num_chars, limits)
     yield Broken(Reason.XML_DECLARATION, _where(limits.holds("xml_declarations"), texts, _declares_xml))
-    yield _other_names(places.names, limits)
+    yield _other_names(pc.replace_substring_regex(places.paths, r"\A.*/", ""), limits)
+    yield _secrets_in_paths(places.paths, secrets)
 
 
 def _unreadable(rows: Mask, texts: pa.Array) -> Broken:
     faults = [fault_of(texts[row].as_py()) if holds else None for row, holds in enumerate(rows.tolist())]
     return Broken(Reason.NOTEBOOK_UNREADABLE, rows, pa.array(faults, pa.string()))
+
+
+def _secrets_in_paths(paths: pa.Array, kinds: Sequence[str]) -> Broken:
+    rows = np.zeros(len(paths), bool)
+    if kinds:
+        # Texts are judged line by line, and so is each name in a path; endings such as .py and .md are domains too.
+        names = pc.replace_substring(pc.replace_substring_regex(paths, r"\.[^./]*\z", ""), "/", "\n")
+        names = names.cast(pa.large_string())
+        found = findings.find(names, tuple(kinds))
+        rows[[row for row, spans in found.items() if spans]] = True
+    return Broken(Reason.SECRET_IN_PATH, rows)
 
 
 def _above(reason: Reason, values: Values, limits: Values, what: str) -> Broken:

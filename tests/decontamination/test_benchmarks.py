@@ -146,6 +146,8 @@ def test_a_file_of_ones_own_is_read_relative_to_the_configuration(tmp_path: Path
         ({"prompt": "x"}, 'own.jsonl:2: "task_id" is missing'), ({"task_id": True, "prompt": "x"}, '"task_id" is missing or no name'),
         ({"task_id": "a", "test": "x"}, "own.jsonl:2: item 'a' has none of the fields prompt, docstring"),
         ({"task_id": "a", "prompt": " \n"}, "none of the fields"), ({"task_id": "a", "prompt": 3}, 'own.jsonl:2: "prompt" is int, not text'),
+        ({"task_id": "a", "language": "Klingon", "solution": "x"}, "own.jsonl:2: \"language\" 'Klingon' is no Linguist language"),
+        (OWN, "own.jsonl:2: task_id 'mine/1' stood on line 1 already"),
         ({"task_id": "a", "language": 3, "prompt": "x"}, '"language" is int'), ('{"task_id": "a", "prompt": "\\ud800"}', "half of a surrogate pair"),
     ],
 )  # fmt: skip
@@ -159,10 +161,11 @@ def test_a_line_that_cannot_be_used_is_named(tmp_path: Path, row: object, expect
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_text("\n")
     (tmp_path / "bytes.jsonl").write_bytes(b'{"task_id": "a", "prompt": "x"}\n\xff')
+    (tmp_path / "plain.jsonl.gz").write_text('{"task_id": "a", "prompt": "x"}')
     (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(b"x" * 100)[:20])
     for name, expected in (
         ("none.jsonl", "cannot be read"), ("empty.jsonl", "has no items"), ("bytes.jsonl", "bytes.jsonl:2: the benchmark file is not UTF-8"),
-        ("cut.jsonl.gz", "cannot be read"),
+        ("cut.jsonl.gz", "cannot be read"), ("plain.jsonl.gz", "named .gz and is no gzip file"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=expected):
             read_items(tmp_path / name)

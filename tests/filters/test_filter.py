@@ -80,6 +80,25 @@ def test_the_smallest_example_of_each_rule(expected: Reason, dropped: tuple[Any,
     assert reason(*kept) is None
 
 
+@pytest.mark.reason("secret_in_path")
+@pytest.mark.parametrize(
+    ("path", "out"),
+    [
+        ("docs/joe.doe@some-company.de.md", True),
+        ("keys/ghp_" + "x7Qz9LmK2vTb4RfWc8Yp1NsDa6HgUe3JoV5i" + ".py", True),
+        ("node_modules/package@1.2.3/index.js", False),
+        ("icons/icon@2x.py", False),
+        ("10.0.0.1/8.8.4.4/a.py", False),
+    ],
+)
+def test_a_path_that_holds_a_secret_is_out(path: str, out: bool) -> None:
+    ids, texts = pa.array(["0" * 40]), pa.array([CODE], pa.large_string())
+    places = filter.Places(ids, pa.array([path]), pa.array(["Python"]), pa.array([""]), np.zeros(1, bool), texts)
+    found = filter.decide(places, FilterConfig(), ("email", "key", "password"))["reason"].to_pylist()
+    assert found == [Reason.SECRET_IN_PATH.value if out else None]
+    assert filter.decide(places, FilterConfig())["reason"].to_pylist() == [None]
+
+
 def test_generated_files_and_broken_notebooks() -> None:
     assert reason(CODE, written_by_program=True) is Reason.GENERATED
     assert reason(CODE, written_by_program=True, generated=False) is None
