@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import ipaddress
+import itertools
 import re
 
 from stack_data.pii.source import Source, Span
@@ -16,10 +18,13 @@ _VERSION_BEFORE = re.compile(
     rb"\bsection|\bsec\.|\bchapter|\bclause|\bfigure|\btable|\bappendix|\bRFC ?\d+|\bOID|\xc2\xa7|\bpatch)[^0-9\n]{0,14}$"
 )
 _OPERATOR_BEFORE = re.compile(rb"(?:[=<>!~^]=|[~^]|[a-z]@|[\w.)-]/|\w[-_]|\bv\.? ?)$", re.IGNORECASE)
-_PLACE_BEFORE = re.compile(
-    rb"(?i)(?:\bip\b|ips?\b|ip_|addr|host|server|dns|gateway|\bgw\b|ping|peer|node|remote|client|subnet|cidr|proxy|listen|bind|route|"
-    rb"endpoint|://|@|\binet\b|nameserver|network|whois|ssh |(?-i:\bA )|iptables|from |permit|deny)[^\n]{0,24}$"
+_PLACE = re.compile(
+    rb"(?i)\bip\b|ips?\b|ip_|addr|host|server|dns|gateway|\bgw\b|ping|peer|node|remote|client|subnet|cidr|proxy|listen|bind|route|"
+    rb"endpoint|://|@|\binet\b|nameserver|network|whois|ssh |(?-i:\bA )|iptables|from |permit|deny"
 )
+_NEAR = 24
+"""A word that says what an address is of ends at most so many bytes before it."""
+_LETTER = re.compile(rb"[A-Za-z\xc2]|://|@")
 _OBJECT_BEFORE = re.compile(rb"(?i)object_?identifier|\boids?\b|_oid\b")
 _ARCS = re.compile(rb"(?:0\.[0-9]|1\.[0-3]|2\.[0-9]|2\.16|2\.23)\.")
 """How object identifiers begin."""
@@ -40,19 +45,18 @@ def _nobodys() -> tuple[frozenset[_Address], tuple[_Network, ...]]:
 
 def ipv4_span(source: Source, start: int, end: int) -> Span | None:
     """Return the address text[start:end], if it is one and not private, reserved, well known or a version."""
-    address = ipaddress.ip_address(source.text[start:end].decode())
-    if not _is_public(address):
+    octets = bytes(map(int, source.text[start:end].split(b".")))
+    if not _is_public_v4(int.from_bytes(octets, "big")):
         return None
     before, after = source.before(start, 60), source.after(end, 24)
-    if _VERSION_BEFORE.search(before) or after[:1] in (b"-", b"+") and after[1:2].isalnum():
+    # Most of what stands in lists of addresses has no word before it.
+    words = before if _LETTER.search(before) else b""
+    if _VERSION_BEFORE.search(words[-40:]) or after[:1] in (b"-", b"+") and after[1:2].isalnum():
         return None
-    is_place = (
-        b"://" in before[-60:] and before.rstrip(b"[").endswith(b"//") or _PLACE_BEFORE.search(before) is not None
-    )
+    is_place = b"://" in before and before.rstrip(b"[").endswith(b"//") or _names_place(words)
     if _OPERATOR_BEFORE.search(before) and not before.endswith(b"//") and not (is_place and before[-1:] in b"@="):
         return None
-    octets = address.packed
-    if _OBJECT_BEFORE.search(before) or _ARCS.match(source.text, start) and sorted(octets)[2] < 60 and not is_place:
+    if _OBJECT_BEFORE.search(words) or _ARCS.match(source.text, start) and sorted(octets)[2] < 60 and not is_place:
         return None
     if _HEADING.match(before) and _TITLE.match(after) and max(octets) < 100:
         return None
@@ -63,6 +67,11 @@ def ipv4_span(source: Source, start: int, end: int) -> Span | None:
     if octets[3] == 0 and octets[2] == 0 and not is_place and not after.startswith(b"/"):
         return None  # 12.0.0.0 and the like
     return Span("ip_address", start, end)
+
+
+def _names_place(before: bytes) -> bool:
+    near = before[-_NEAR - 12 :]
+    return any(match.end() >= len(near) - _NEAR for match in _PLACE.finditer(near))
 
 
 def _is_endpoint(after: bytes) -> bool:
@@ -82,8 +91,25 @@ def ipv6_span(source: Source, start: int, end: int) -> Span | None:
     return Span("ip_address", start, end)
 
 
-def _is_public(address: _Address) -> bool:
+@functools.cache
+def _taken() -> tuple[list[int], list[int]]:
+    """Return the first and the last addresses, as numbers and ascending, of IPv4's ranges in which nobody is reached."""
+    known, networks = _nobodys()
+    ranges = [(int(one), int(one)) for one in known if one.version == 4]
+    ranges += [(int(net[0]), int(net[-1])) for net in networks if net.version == 4]
+    firsts, lasts = zip(*sorted(ranges), strict=True)
+    # A range within another one must not end the search too early.
+    return list(firsts), list(itertools.accumulate(lasts, max))
+
+
+def _is_public_v4(number: int) -> bool:
+    firsts, lasts = _taken()
+    place = bisect.bisect_right(firsts, number) - 1
+    return place < 0 or number > lasts[place]
+
+
+def _is_public(address: ipaddress.IPv6Address) -> bool:
     known, networks = _nobodys()
     if not address.is_global or address.is_multicast or address.is_reserved or address in known:
         return False
-    return not any(address in network for network in networks if network.version == address.version)
+    return not any(address in network for network in networks if network.version == 6)

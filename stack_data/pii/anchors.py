@@ -1,7 +1,7 @@
 """The prefilter: one pass over a column of texts that marks every place where personal data or a secret may stand.
 
 A numba kernel over the UTF-8 bytes, without the GIL. It looks closer at few bytes only: `@`, `.` and `:` between digits, `-----BEGIN`,
-the letters that names of secrets cannot do without (k of key and token, w of passwd and pwd, cr of secret and credential, ss of
+the letters that names of secrets cannot do without (k of key and token, w of passwd and pwd, pw, cr of secret and credential, ss of
 pass), and beginnings of words that a known token begins with. Most candidates are settled here; the rest, some tens
 in a megabyte of code, is judged in Python by the modules beside this one.
 
@@ -30,8 +30,11 @@ _ANCHOR, _WORD, _SIGN = (np.uint8(1 << bit) for bit in range(3))
 """Why two bytes are looked at: they may be part of something; a literal may begin a word so; a literal that begins with a sign may."""
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _DIGITS = b"0123456789"
+_NOT_ASCII = bytes(range(128, 256))
 _HEX_DIGITS = _DIGITS + b"abcdefABCDEF"
 _AT, _DOT, _COLON, _DASH, _PLUS, _OPEN, _SLASH, _BACKSLASH = b"@.:-+(/\\"
+_LEAST_USER = 20
+"""A shorter name in a URL is no key."""
 _BLOCK = 1 << 15
 
 
@@ -53,8 +56,8 @@ def _byte_kinds() -> npt.NDArray[np.uint8]:
     kinds = np.zeros(256, np.uint8)
     for bit, members in (
         (_ALNUM, _LETTERS + _DIGITS),
-        (_LOCAL, _LETTERS + _DIGITS + b"._%+-"),
-        (_HOST, _LETTERS + _DIGITS + b"-."),
+        (_LOCAL, _LETTERS + _DIGITS + b"._%+-'" + _NOT_ASCII),
+        (_HOST, _LETTERS + _DIGITS + b"-." + _NOT_ASCII),
         (_HEX, _HEX_DIGITS),
         (_DIGIT, _DIGITS),
         (_TOKEN_BYTE, _LETTERS + _DIGITS + b"_-./+=:~$"),
@@ -76,7 +79,8 @@ def _pairs(phones: bool) -> npt.NDArray[np.uint8]:
         (b"cC", b"rR"),
         (b"wW", b"dDoO"),
         (b"sS", b"sS"),
-        (b"@", _LETTERS + _DIGITS + b"["),
+        (b"pP", b"wW"),
+        (b"@", _LETTERS + _DIGITS + b"[" + _NOT_ASCII),
         (b".", _DIGITS),
         (b":", b":" + _HEX_DIGITS),
     ]
@@ -233,7 +237,10 @@ def _run_back(content, least, at, kinds, kind):  # type: ignore[no-untyped-def] 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]
 def _around_at(content, begin, at, end, kinds):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return what an @ stands in, and where that is: a URL's password, an address, or -1."""
+    """Return what an @ stands in, and where that is: a URL's password (its user, where that is long), an address, or -1.
+
+    An address may begin and end with bytes that are none of it: apostrophes, and letters of other alphabets (emails.py).
+    """
     start = at - _run_back(content, max(begin, at - 256), at, kinds, _USERINFO)
     if (
         start - 3 >= begin
@@ -244,17 +251,19 @@ def _around_at(content, begin, at, end, kinds):  # type: ignore[no-untyped-def] 
         for place in range(start, at):
             if content[place] == _COLON:
                 return (URL, place + 1, at) if place + 1 < at else (-1, 0, 0)
-        return -1, 0, 0
-    if at == begin or at + 1 >= end or not kinds[content[at + 1]] & _ALNUM:
+        return (URL, start, at) if at - start >= _LEAST_USER else (-1, 0, 0)
+    if at == begin or at + 1 >= end or not kinds[content[at + 1]] & _HOST:
         return -1, 0, 0
     start = at - _run_back(content, max(begin, at - 65), at, kinds, _LOCAL)
-    while start < at and not kinds[content[start]] & _ALNUM and content[start] != 95:
+    while start < at and not kinds[content[start]] & _ALNUM and content[start] != 95 and content[start] < 128:
         start += 1
     stop = at + 1 + _run(content, at + 1, min(end, at + 255), kinds, _HOST)
     while content[stop - 1] == _DOT or content[stop - 1] == _DASH:
         stop -= 1
     top = stop
-    while top > at and kinds[content[top - 1]] & _ALNUM and not kinds[content[top - 1]] & _DIGIT:
+    while top > at and (
+        content[top - 1] >= 128 or (kinds[content[top - 1]] & _ALNUM and not kinds[content[top - 1]] & _DIGIT)
+    ):
         top -= 1
     if start == at or stop - top < 2 or content[top - 1] != _DOT:
         return -1, 0, 0

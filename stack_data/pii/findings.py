@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -66,8 +66,33 @@ def _check(source: Source, what: int, start: int, end: int, first: int, last: in
 def settle(found: Iterable[Span]) -> list[Span]:
     """Return spans ascending and apart: of those that overlap the secret stays, then the longest, then the first."""
     kept: list[Span] = []
-    for span in sorted(found, key=lambda one: (one.kind not in SECRETS, one.start - one.end, one.start, one.kind)):
-        if all(span.end <= other.start or other.end <= span.start for other in kept):
+    for group in _touching(sorted(found, key=lambda one: one.start)):
+        kept += group if len(group) == 1 else _settled(group)
+    return kept
+
+
+def _touching(spans: Iterable[Span]) -> Iterator[list[Span]]:
+    """Yield spans, ascending by their start, in groups that have no byte in common."""
+    group: list[Span] = []
+    end = 0
+    for span in spans:
+        if group and span.start >= end:
+            yield group
+            group = []
+        group.append(span)
+        end = max(end, span.end) if len(group) > 1 else span.end
+    if group:
+        yield group
+
+
+def _settled(group: list[Span]) -> list[Span]:
+    """Settle spans that overlap. Bytes that are taken are marked, so that nothing is compared with all that was kept."""
+    first = group[0].start
+    taken = bytearray(max(span.end for span in group) - first)
+    kept: list[Span] = []
+    for span in sorted(group, key=lambda one: (one.kind not in SECRETS, one.start - one.end, one.start, one.kind)):
+        if taken.find(1, span.start - first, span.end - first) < 0:
+            taken[span.start - first : span.end - first] = b"\1" * (span.end - span.start)
             kept.append(span)
     return sorted(kept, key=lambda one: one.start)
 

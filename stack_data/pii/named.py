@@ -15,8 +15,11 @@ _HASHES = re.compile(
 )
 _HEX = re.compile(rb"[0-9a-fA-F]+")
 _WEAK = frozenset((b"key", b"keys", b"token", b"tokens"))
+_EXPLICIT = re.compile(rb"secret|(?:api|access|auth|private|master|app|client|account|service)(?:key|token)")
+"""Names of which even a UUID is the secret."""
+_PERCENT = re.compile(rb"%[qQ]?[(\[{<|!]$")
 _CALLEE = re.compile(
-    rb"(?i)\b(?:define|\w*env|get|set\w*|put|config|insert|\w*property|add\w*|default|param\w*|replace)\(\s*[\"']$"
+    rb"(?i)\b(?:define|\w*env|get|set\w*|put|config|insert|\w*property|add\w*|default|param\w*|replace|string\w*|option|field)\(\s*[\"']$"
 )
 """What takes a name and a value: define("NAME", "v")."""
 _SETTER = re.compile(
@@ -58,29 +61,37 @@ def span(source: Source, start: int, end: int, first: int, last: int) -> Span | 
     kind = kind_of_name(name)
     if not kind or secrets.OWN.fullmatch(name) or not _is_assigned(source, first, name, between):
         return None
-    quoted = text[start - 1 : start] in (b'"', b"'", b"`")
+    quoted = text[start - 1 : start] in (b'"', b"'", b"`") or _PERCENT.search(between) is not None
     if kind == "password":
-        return (
-            Span("password", start, end)
-            if secrets.is_password(value) and (quoted or _is_setting(source, first, last, value))
-            else None
-        )
-    least = 16 if kind == "weak" or not quoted else 12
-    if not secrets.is_key(value, least):
-        return None
-    if _HEX.fullmatch(value) and (
-        kind == "weak" and len(value) in (32, 40, 64, 128) or _HASHES.search(source.before(first, 60) + name)
-    ):
-        return None
-    return Span("key", start, end)
+        good = secrets.is_password(value) and (quoted or _is_setting(source, first, last, value))
+        return Span(kind, start, end) if good or (quoted and secrets.is_passphrase(value)) else None
+    return Span("key", start, end) if _is_key(source, first, name, value, kind == "weak", quoted) else None
+
+
+def _is_key(source: Source, first: int, name: bytes, value: bytes, weak: bool, quoted: bool) -> bool:
+    """Tell whether the value of a name of keys is one. weak: of a name that others have as well."""
+    if quoted and not weak and secrets.is_symbolic(value):
+        return True
+    if _EXPLICIT.search(_plain(name)) and secrets.is_drawn_uuid(value):
+        return True
+    if not secrets.is_key(value, 16 if weak or not quoted else 12):
+        return False
+    hashed = weak and len(value) in (32, 40, 64, 128) or _HASHES.search(source.before(first, 60) + name)
+    return not (hashed and _HEX.fullmatch(value))
+
+
+def _plain(name: bytes) -> bytes:
+    return name.lower().translate(None, b"_-.")
 
 
 def _is_assigned(source: Source, first: int, name: bytes, between: bytes) -> bool:
     """Tell whether a value belongs to a name: assigned, compared, an argument, or quoted after it."""
     if source.text[max(0, first - 2) : first] == b"::":
         return False  # the last part of a name of a type
-    if b"=" in between or b":" in between or between.startswith(b">"):
+    if b"=" in between or b":" in between or between.startswith(b">") or b"||" in between or b"??" in between:
         return True
+    if b"|" in between:  # the row of a table
+        return source.before(first, 200).lstrip(b" \t*#/>").startswith(b"|")
     if between.startswith(b"("):
         return _SETTER.fullmatch(name.rpartition(b".")[2]) is not None
     if b"," in between:

@@ -1,9 +1,9 @@
 """Values that are assigned to names of secrets, as kernels for the prefilter: the name, then the value, in any notation.
 
 `NAME = "v"`, `"name": "v"`, `name => 'v'`, `name := v`, `name: str = "v"`, `d["name"] = "v"`, `#define NAME "v"`, `set_name("v")`,
-`define('NAME', 'v')`, `<name>v</name>`, `key="name" value="v"`, `NAME=v`, `name: v`, `...;Name=v;`, `?name=v&`, `--name=v`, `IDENTIFIED
-BY 'v'`. Names are judged by whether a word of secrets occurs in them; what the words around it say is judged in Python (named.py).
-A value is left out here when it cannot be one: white space in it, no letter, or neither digit nor sign.
+`define('NAME', 'v')`, `("--name", default="v")`, `<name>v</name>`, `key="name" value="v"`, `NAME=v`, `name: v`, `name: !!str v`, `...;Name=v;`,
+`?name=v&`, `--name=v`, `${NAME:-v}`, `NAME || "v"`, `| name | v |`, `name = %q(v)`, and the value on the line after its name. Names are judged by whether a word of secrets occurs in them; what the words around it say is judged in Python (named.py).
+A value is left out here when it cannot be one: no letter, neither digit nor sign, or white space in it and fewer than two digits.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 _WORD, _QUOTE, _SPACE, _STOP, _LETTER, _OTHER = (np.uint8(1 << bit) for bit in range(6))
-_MOST_NAME, _MOST_VALUE, _LEAST_VALUE = 64, 512, 5
+_MOST_NAME, _MOST_VALUE, _LEAST_VALUE, _MOST_GAP, _MOST_SPACES = 64, 512, 5, 160, 6
 
 
 def _kinds() -> np.ndarray:  # type: ignore[type-arg]
@@ -37,7 +37,7 @@ def _low(content, at, begin, end):  # type: ignore[no-untyped-def]  # pragma: no
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]
 def word_of_secrets(content, begin, at, end):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Tell whether a k, w, c or s stands in key, token, passw, pwd, secr, cred, identified by's c... or pass."""
+    """Tell whether a k, w, c, s or p stands in key, token, passw, pwd, secr, cred, pass or a pw that ends a word."""
     byte = content[at] | 32
     one, two = _low(content, at + 1, begin, end), _low(content, at + 2, begin, end)
     if byte == 107:  # k: key, token
@@ -59,6 +59,8 @@ def word_of_secrets(content, begin, at, end):  # type: ignore[no-untyped-def]  #
         return three == 100 or (
             three == 116 and _low(content, at - 1, begin, end) == 101 and _low(content, at - 2, begin, end) == 115
         )
+    if byte == 112:  # p: pw
+        return one == 119 and not (97 <= two <= 122)
     # s: the first s of pass
     return one == 115 and _low(content, at - 1, begin, end) == 97 and _low(content, at - 2, begin, end) == 112
 
@@ -104,10 +106,19 @@ def _value(content, begin, first, last, end):  # type: ignore[no-untyped-def]  #
     if at + 1 >= end:
         return -1, -1
     byte = content[at]
+    if (byte == 124 and content[at + 1] == 124) or (byte == 63 and content[at - 1] == 63):  # NAME || "v", NAME ?? "v"
+        return _quoted(content, _spaces(content, at + 2 if byte == 124 else at + 1, end), end)
+    if byte == 124:  # | name | v |
+        at = _spaces(content, at + 1, end)
+        start, stop = _quoted(content, at, end)
+        return (start, stop) if start >= 0 else _bare(content, at, end, np.uint8(124))
     if byte == 62 and first > begin and content[first - 1] == 60:  # <name>
         return _bare(content, at + 1, end, np.uint8(62))
     if byte == 44 and quoted_name:  # 'NAME', 'v'
-        return _quoted(content, _spaces(content, at + 1, end), end)
+        start, stop = _quoted(content, _spaces(content, at + 1, end), end)
+        return (start, stop) if start >= 0 else _default(content, at + 1, end)
+    if byte == 58 and content[at + 1] == 45 and first > begin and content[first - 1] == 123:  # ${NAME:-v}
+        return _bare(content, at + 2, end, np.uint8(123))
     if byte == 40 and at == last:  # name("v")
         return _quoted(content, at + 1, end)
     if byte != 61 and byte != 58:
@@ -117,6 +128,24 @@ def _value(content, begin, first, last, end):  # type: ignore[no-untyped-def]  #
             return _quoted(content, at + 6, end)
         return -1, -1
     return _assigned(content, at, after_name, end)
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
+def _default(content, at, end):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the value of the argument `default` further on in the same call; (-1, -1) where there is none."""
+    for place in range(at, min(end - 9, at + _MOST_GAP)):
+        byte = content[place]
+        if byte == 41 or byte == 59 or (byte == 10 and place > at + 2 and content[place - 1] != 44):
+            return -1, -1
+        if (
+            byte == 100 and content[place + 1] == 101 and content[place + 2] == 102 and content[place + 3] == 97
+            and content[place + 4] == 117 and content[place + 5] == 108 and content[place + 6] == 116
+        ):  # fmt: skip
+            place = _spaces(content, place + 7, end)
+            if place + 1 < end and (content[place] == 61 or content[place] == 58):
+                return _quoted(content, _spaces(content, place + 1, end), end)
+            return -1, -1
+    return -1, -1
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]
@@ -140,9 +169,19 @@ def _assigned(content, at, after_name, end):  # type: ignore[no-untyped-def]  # 
     before = at
     at = _spaces(content, at, end)
     spaced = spaced or at > before
+    if operator == 58:
+        at = _after_tags(content, at, end)
     start, stop = _quoted(content, at, end)
     if start >= 0 or compared:  # what a name is compared with is a variable, unless it is quoted
         return start, stop
+    if at < end and content[at] == 37:  # %q(v)
+        return _percent(content, at, end)
+    below = _on_next_line(content, at, end)
+    if below >= 0:
+        start, stop = _quoted(content, below, end)
+        if start >= 0 or operator != 58:
+            return start, stop
+        return _bare(content, below, end, np.uint8(58))
     if operator == 58:
         type_end = at
         while (
@@ -157,8 +196,58 @@ def _assigned(content, at, after_name, end):  # type: ignore[no-untyped-def]  # 
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]
+def _after_tags(content, at, end):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Step over YAML's `!!str ` and `&anchor `."""
+    while at + 2 < end and ((content[at] == 33 and content[at + 1] == 33) or content[at] == 38):
+        place = at + 1 if content[at] == 38 else at + 2
+        first = place
+        while place < end and place - at < 40 and _K[content[place]] & _WORD:
+            place += 1
+        if place == first or place >= end or not _K[content[place]] & _SPACE:
+            return at
+        place = _spaces(content, place, end)
+        if place < end and content[place] == 61:  # name: &str = "v" is Rust
+            return at
+        at = place
+    return at
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
+def _on_next_line(content, at, end):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return where a deeper next line begins when nothing but ( or a mark of continuation stands here; -1 otherwise."""
+    marks = 0
+    while at < end and marks < 2 and (content[at] == 92 or content[at] == 40 or content[at] == 124 or content[at] == 62 or content[at] == 45):
+        at = _spaces(content, at + 1, end)
+        marks += 1
+    if at < end and content[at] == 13:
+        at += 1
+    if at >= end or (content[at] != 10 and content[at - 1] != 13):
+        return -1
+    first = at + 1 if content[at] == 10 else at
+    at = _spaces(content, first, end)
+    return at if at > first else -1
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
+def _percent(content, at, end):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return what stands in Ruby's %q(v), %Q[v] and %{v}."""
+    at += 1
+    if at < end and (content[at] | 32) == 113:
+        at += 1
+    if at + 2 >= end or content[at] not in (40, 91, 123, 60, 124, 33):
+        return -1, -1
+    close = content[at]
+    close = close + 1 if close == 40 else close + 2 if close in (91, 123, 60) else close
+    start = at + 1
+    stop, most = start, min(end, start + _MOST_VALUE)
+    while stop < most and content[stop] != close and content[stop] > 32:
+        stop += 1
+    return (start, stop) if stop < most and content[stop] == close else (-1, -1)
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[misc]
 def _quoted(content, at, end):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return what stands between quotes here, on one line, without white space; prefixes such as b and []byte( pass."""
+    """Return what stands between quotes here, on one line; with white space two digits too. Prefixes such as b and []byte( pass."""
     most = min(end, at + 14)
     place = at
     while place < most and not _K[content[place]] & _QUOTE:
@@ -176,6 +265,7 @@ def _quoted(content, at, end):  # type: ignore[no-untyped-def]  # pragma: no cov
     if start + 1 < end and content[start] == quote and content[start + 1] == quote:  # triple quotes
         start += 2
     stop, most = start, min(end, start + _MOST_VALUE)
+    spaces, digits = 0, 0
     while stop < most:
         byte = content[stop]
         if byte == quote or byte == 10 or byte == 13:
@@ -185,9 +275,13 @@ def _quoted(content, at, end):  # type: ignore[no-untyped-def]  # pragma: no cov
                 return start, stop
             stop += 1
         elif _K[byte] & _SPACE:
-            return -1, -1
+            spaces += 1
+            if spaces > _MOST_SPACES:
+                return -1, -1
+        elif 48 <= byte <= 57:
+            digits += 1
         stop += 1
-    if stop >= most or content[stop] != quote:
+    if stop >= most or content[stop] != quote or (spaces and (digits < 2 or content[start] == 32)):
         return -1, -1
     return start, stop
 
@@ -205,7 +299,7 @@ def _is_wrapper(content, at, place):  # type: ignore[no-untyped-def]  # pragma: 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]
 def _bare(content, at, end, how):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return a value without quotes. how: what stood before it: = : > or a space for an = with spaces around it."""
+    """Return a value without quotes. how: what stood before it: = : > | { or a space for an = with spaces around it."""
     stop, most = at, min(end, at + _MOST_VALUE)
     while stop < most and not _K[content[stop]] & _STOP:
         stop += 1
@@ -216,6 +310,11 @@ def _bare(content, at, end, how):  # type: ignore[no-untyped-def]  # pragma: no 
     if stop >= most:
         return (at, stop) if stop == end else (-1, -1)
     byte = content[stop]
+    if how == 124:  # up to the next cell
+        after = _spaces(content, stop, end)
+        return (at, stop) if after < end and content[after] == 124 else (-1, -1)
+    if how == 123:
+        return (at, stop) if byte == 125 else (-1, -1)
     if byte == 10 or byte == 13 or _K[byte] & _QUOTE or byte == 92:
         return at, stop
     if byte == 59 or byte == 38 or byte == 60:

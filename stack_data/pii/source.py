@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Span(NamedTuple):
@@ -14,12 +14,13 @@ class Span(NamedTuple):
 
 
 class Source:
-    """A text in UTF-8."""
+    """A text in UTF-8. known: what slow checks have said of its stretches, so that each is looked at once."""
 
-    __slots__ = ("text",)
+    __slots__ = ("known", "text")
 
     def __init__(self, text: bytes) -> None:
         self.text = text
+        self.known: dict[tuple[str, int], Any] = {}
 
     def line(self, at: int, most: int = 400) -> tuple[int, int]:
         """Return start and end of the line a position is in, at most so many bytes to each side of it."""
@@ -28,10 +29,22 @@ class Source:
         ends = [end for end in (self.text.find(b"\n", at, at + most), self.text.find(b"\r", at, at + most)) if end >= 0]
         return start, min(ends, default=min(len(self.text), at + most))
 
+    def stretch(self, at: int, size: int) -> tuple[int, int]:
+        """Return start and end of a position's line; of a long one three blocks, the same for all positions of the middle one.
+
+        So there are as many of them as a text has lines and blocks, however many positions are asked about.
+        """
+        first, last = self.line(at, 3 * size)
+        middle = at // size * size
+        return max(first, middle - size), min(last, middle + 2 * size)
+
     def before(self, at: int, most: int) -> bytes:
         """Return what stands before a position on its line, at most so many bytes."""
-        return self.text[max(self.line(at, most)[0], at - most) : at]
+        least = max(0, at - most)
+        return self.text[max(self.text.rfind(b"\n", least, at) + 1, self.text.rfind(b"\r", least, at) + 1, least) : at]
 
     def after(self, at: int, most: int) -> bytes:
         """Return what stands from a position on on its line, at most so many bytes."""
-        return self.text[at : min(self.line(at, most)[1], at + most)]
+        rest = self.text[at : at + most]
+        ends = [end for end in (rest.find(b"\n"), rest.find(b"\r")) if end >= 0]
+        return rest[: min(ends)] if ends else rest

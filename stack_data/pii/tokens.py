@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,17 +18,28 @@ from stack_data.tables import load_table
 
 MOST = 4200
 """No shape is longer than this."""
+_AFTER = 120
+"""Nor those that begin before their literal, from there on."""
+_NEAR = 300
+_BLOCK = 1000
+_VALUE = re.compile(rb"[A-Za-z0-9_-]{24,}")
+"""What the detectors of detect-secrets look for beside a name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One kind of token. before: bytes before the literal at which it may begin; random: it must look random too."""
+    """One kind of token. before: bytes before the literal at which it may begin; random, symbols: it must look drawn too.
+
+    beside: what is secret near it and gives itself away by nothing else.
+    """
 
     name: str
     pattern: re.Pattern[bytes]
     before: int
     kind: str
     random: bool
+    symbols: bool
+    beside: re.Pattern[bytes] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +69,21 @@ def _rules() -> list[tuple[bytes, int, Shape | Plugin]]:
     table = load_table("pii_tokens")
     rules: list[tuple[bytes, int, Shape | Plugin]] = []
     for name, one in table["token"].items():
-        # A token ends where its alphabet does: a longer run is something else.
-        pattern = re.compile(one["shape"].encode() + rb"(?![A-Za-z0-9_-])")
-        shape = Shape(name, pattern, one.get("before", 0), one.get("kind", "key"), one.get("random", False))
+        shape = _shape(name, one)
         rules += [(literal.encode(), one["least"], shape) for literal in one["literals"]]
     for name, one in table["plugin"].items():
         rules += [(literal.encode(), one["least"], Plugin(one["module"], name)) for literal in one["literals"]]
     return rules
+
+
+def _shape(name: str, one: Mapping[str, Any]) -> Shape:
+    before = one.get("before", 0)
+    # A token ends where its alphabet does: a longer run is something else. Nor does it begin in the middle of a word,
+    # unless the literal itself is what begins it.
+    pattern = (rb"(?<![A-Za-z0-9])" if before else b"") + b"(?:" + one["shape"].encode() + rb")(?![A-Za-z0-9_-])"
+    beside = re.compile(one["beside"].encode()) if "beside" in one else None
+    drawn = one.get("random", False), one.get("symbols", False)
+    return Shape(name, re.compile(pattern), before, one.get("kind", "key"), *drawn, beside)
 
 
 @functools.cache
@@ -100,29 +119,35 @@ def spans(source: Source, number: int, start: int) -> Iterator[Span]:
     if match is None:
         return
     first, last = match.span(1 if rule.pattern.groups else 0)
-    value = source.text[first:last]
+    if _is_secret(rule, source.text[first:last], literal):
+        yield Span(rule.kind, first, last)
+        if rule.beside:
+            yield from _beside(source.text, rule.beside, first, last)
+
+
+def _is_secret(rule: Shape, value: bytes, literal: bytes) -> bool:
     if rule.kind == "password":
-        if secrets.is_password(_decoded(value) if rule.name == "basic" else value):
-            yield Span("password", first, last)
-    elif not secrets.is_placeholder(value.replace(literal, b"", 1), rule.name == "jwt") and (
-        not rule.random or secrets.is_random(value)
-    ):
-        yield Span("key", first, last)
+        return secrets.is_password(_decoded(value) if rule.name == "basic" else value)
+    if rule.symbols:
+        return secrets.is_symbolic(value)
+    if secrets.is_placeholder(value.replace(literal, b"", 1), rule.name == "jwt"):
+        return False
+    return not rule.random or secrets.is_random(value)
+
+
+def _beside(text: bytes, pattern: re.Pattern[bytes], first: int, last: int) -> Iterator[Span]:
+    for match in pattern.finditer(text, max(0, first - _NEAR), min(len(text), last + _NEAR)):
+        value = match[0]
+        # Hexadecimal digits and paths have the length of a key, too.
+        if not value.islower() and secrets.is_random(value, 32) and not secrets.is_placeholder(value):
+            yield Span("key", *match.span())
 
 
 def _match(text: bytes, rule: Shape, start: int) -> re.Match[bytes] | None:
-    for begin in range(max(0, start - rule.before), start + 1):
-        # Not from the middle of a word on, unless the literal itself is what begins it.
-        if begin < start and begin > 0 and _is_word(text[begin - 1]):
-            continue
-        match = rule.pattern.match(text, begin, start + MOST)
-        if match:
-            return match
-    return None
-
-
-def _is_word(byte: int) -> bool:
-    return 48 <= byte <= 57 or 65 <= byte <= 90 or 97 <= byte <= 122
+    if not rule.before:
+        return rule.pattern.match(text, start, start + MOST)
+    match = rule.pattern.search(text, max(0, start - rule.before), start + _AFTER)
+    return match if match and match.start() <= start else None
 
 
 def _decoded(value: bytes) -> bytes:
@@ -142,8 +167,13 @@ def _detector(plugin: Plugin) -> Any:
 
 
 def _of_plugin(source: Source, plugin: Plugin, start: int) -> Iterator[Span]:
-    first, last = source.line(start, 1000)
+    first, last = source.stretch(start, _BLOCK)
+    # Each stretch is shown to each detector once, however often the literal stands in it.
+    if source.known.setdefault((plugin.name, first), start) != start:
+        return
     line = source.text[first:last]
+    if not _VALUE.search(line):
+        return
     for value in _detector(plugin).analyze_string(line.decode("utf-8", "replace")):
         secret = value.encode()
         at = line.find(secret)

@@ -1,4 +1,4 @@
-"""Passwords in URLs: scheme://user:password@host."""
+"""Passwords in URLs: scheme://user:password@host; and scheme://key@host."""
 
 from __future__ import annotations
 
@@ -9,14 +9,24 @@ from stack_data.pii import secrets
 from stack_data.pii.source import Source, Span
 
 _DOCUMENTED = re.compile(rb"(?:[\w-]+\.)*(?:example\.(?:com|org|net)|(?:[\w-]+\.)*(?:example|invalid|test))\b")
+_HEX = re.compile(rb"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})")
+_MOST = 300
+"""The prefilter looks no further back for the beginning of a URL."""
 _SIGN = re.compile(rb"[<>{}\[\]()|,;'\"\\ ]|\.\.\.|\*\*\*|^:")
 
 
+def _is_key(user: bytes) -> bool:
+    """Tell whether the user of a URL that has no password is a key, as in the addresses that programs report errors to."""
+    return (_HEX.fullmatch(user) is not None or secrets.is_random(user, 20)) and not secrets.is_placeholder(user)
+
+
 def span(source: Source, start: int, end: int) -> Span | None:
-    """Return the password text[start:end] of a URL, if it is one."""
+    """Return the password text[start:end] of a URL, or its user, if that is one or a key in place of both."""
     text = source.text
     value = text[start:end]
-    first = text.rfind(b"//", 0, start) + 2
+    if text[start - 2 : start] == b"//":
+        return Span("key", start, end) if _is_key(value) else None
+    first = text.rfind(b"//", max(0, start - _MOST), start) + 2
     user = text[first : start - 1]
     if (
         len(value) < 4

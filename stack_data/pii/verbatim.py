@@ -15,26 +15,42 @@ from stack_data.licenses.texts import find_header_texts
 from stack_data.pii.source import Source
 
 _LICENCE_LINE = re.compile(r"(?i)licen[cs]|permission|redistribut|warrant|copying|trademark")
+_SIGN = re.compile(rb"(?i)copyright|\(c\)|\xc2\xa9")
+"""What every copyright line holds."""
+_BLOCK = 400
 _SPEAKS = re.compile(rb"(?i)licen[cs]e|permission|redistribut|warrant|copyright")
 
 
 def is_verbatim(source: Source, at: int) -> bool:
     """Tell whether a position is in a copyright line, or in a licence text or line of the header."""
-    first, last = source.line(at)
-    line = source.text[first:last].decode("utf-8", "replace")
-    if _is_copyright(line):
+    if _has_sign(source) and _is_copyright(source, at):
         return True
     if at > 4 * HEADER_CHARS:
         return False
-    head = source.text[: 4 * HEADER_CHARS]
-    return any(start <= at < end for start, end in _texts(head)) or (
-        _LICENCE_LINE.search(line) is not None and any(start <= at < end for start, end in _comments(head))
-    )
+    # The same object for all positions: its hash, by which the answers are kept, is made once.
+    head: bytes = source.known.setdefault(("head", 0), source.text[: 4 * HEADER_CHARS])
+    if any(start <= at < end for start, end in _texts(head)):
+        return True
+    first, last = source.line(at)
+    line = source.text[first:last].decode("utf-8", "replace")
+    return _LICENCE_LINE.search(line) is not None and any(start <= at < end for start, end in _comments(head))
 
 
-@functools.lru_cache(4096)
-def _is_copyright(line: str) -> bool:
-    return bool(copyright_statements(line))
+def _has_sign(source: Source) -> bool:
+    """Tell whether a copyright line is anywhere in the text."""
+    known: bool | None = source.known.get(("sign", 0))
+    if known is None:
+        known = source.known["sign", 0] = _SIGN.search(source.text) is not None
+    return known
+
+
+def _is_copyright(source: Source, at: int) -> bool:
+    first, last = source.stretch(at, _BLOCK)
+    known: bool | None = source.known.get(("copyright", first))
+    if known is None:
+        line = source.text[first:last].decode("utf-8", "replace")
+        known = source.known["copyright", first] = bool(copyright_statements(line))
+    return known
 
 
 @functools.lru_cache(2)

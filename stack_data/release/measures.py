@@ -38,6 +38,11 @@ class Measures:
         """Say what was done about personal data and secrets, about benchmarks, and about malware."""
         return self._redaction(), self._benchmarks(), self._malware()
 
+    def taken(self) -> tuple[str, ...]:
+        """Say what was done, and nothing of what was not."""
+        done = (self.config.pii.enabled, self.config.decontamination.enabled, bool(self.scanner))
+        return tuple(sentence for sentence, is_done in zip(self.sentences(), done, strict=True) if is_done)
+
     def _redaction(self) -> str:
         pii = self.config.pii
         if not pii.enabled:
@@ -72,7 +77,7 @@ class Measures:
 
 
 def _listed(names: list[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return " and ".join([", ".join(names[:-1]), *names[-1:]]) if len(names) > 1 else "".join(names)
 
 
 def measures_of(run: Run, fold: Fold) -> Measures:

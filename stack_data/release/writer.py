@@ -302,7 +302,7 @@ class Writer:
     def _write_documents(self, changes: dict[str, Any]) -> None:
         facts = card.facts_of(self.run, self.fold, self.rows, self.assignment, changes)
         review = facts.review.sentence() if facts.review else ""
-        summary = eu_summary(facts, self.rows, Honoured(SIGNALS, facts.last_check, facts.measures.sentences(), review))
+        summary = eu_summary(facts, self.rows, Honoured(SIGNALS, facts.last_check, facts.measures.taken(), review))
         self._save_text("eu-summary.json", json.dumps(summary, ensure_ascii=False, indent=1) + "\n", "none")
         self._save_text("eu-summary.md", eu_summary_text(summary), "none")
         self._save_text("README.md", card.card(facts), "none")
