@@ -13,7 +13,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-GROUPS = {"data": ("stack_data.cli", "build a corpus, release it, explain and verify it")}
+GROUPS = {
+    "data": ("stack_data.cli", "build a corpus, release it, explain and verify it"),
+    "search": ("stack_data.cli_search", "say whether code is in a corpus, where from, and under which licence"),
+}
 """Command group -> (module with `main(arguments) -> exit code`, what it is for)."""
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -17,34 +16,14 @@ from typing import Any
 
 from stack_data import cli_export
 from stack_data.cli_governance import add_verbs
-from stack_data.compiled import ensure_cache
 from stack_data.counting import counted
 from stack_data.errors import ConfigError, FairStackError
-from stack_data.terminal import Parser, add_verb, out, plain, progress_of
+from stack_data.terminal import Parser, add_verb, out, plain, progress_of, run_verb
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run `fairstack data ...`."""
-    parsed = _parser().parse_args(list(arguments))
-    ensure_cache()
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    try:
-        return int(parsed.run(parsed))
-    except BrokenPipeError:
-        # The reader of our output went away; that is its choice.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except FairStackError as error:
-        sys.stderr.write(plain(f"fairstack: {error}\n"))
-        return error.exit_code
-    except OSError as error:
-        # What no stage foresaw: a full or read-only disk, a file that may not be read.
-        where = f": {error.filename}" if error.filename else ""
-        sys.stderr.write(plain(f"fairstack: {error.strerror or error}{where}; what was built before stays valid\n"))
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("\nfairstack: stopped; run the same command again to go on\n")
-        return 130
+    return run_verb(_parser(), arguments, "what was built before stays valid", "run the same command again to go on")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -116,6 +95,12 @@ def _parser() -> argparse.ArgumentParser:
         verb = add_verb(verbs, name, run, purpose)
         verb.add_argument("paths", nargs="+", metavar="PATH")
     pii = add_verb(verbs, "pii", _pii, "say where files hold personal data and secrets")
+    pii.description = (
+        "Say where files hold personal data and secrets: one JSON object for each file, on a line of its own, with or without --json. "
+        "start and end are byte offsets, in UTF-8, into the text as the builder reads it (decoded, notebooks converted with their "
+        "outputs), line is its line, from 1. Files without a text (binary, undecodable, too large, ...) have findings null, and unread "
+        "says why."
+    )
     pii.add_argument("paths", nargs="+", metavar="PATH")
     pii.add_argument("--phones", action="store_true", help="look for phone numbers too")
     pii.add_argument(

@@ -1,13 +1,17 @@
-"""What the verbs of `fairstack data` share: their parser, text that a terminal only shows, and who shows progress."""
+"""What the verbs of all groups share: their parser, how one is run, text that a terminal only shows, and who shows progress."""
 
 from __future__ import annotations
 
 import argparse
+import logging
+import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from stack_data.compiled import ensure_cache
+from stack_data.errors import FairStackError
 from stack_data.progress import Bar, Lines, Progress, Silent
 
 
@@ -27,6 +31,33 @@ def add_verb(verbs: Any, name: str, run: Callable[[argparse.Namespace], int], pu
     verb.set_defaults(run=run)
     verb.add_argument("--json", action="store_true", help="print machine-readable results")
     return verb
+
+
+def run_verb(parser: argparse.ArgumentParser, arguments: Sequence[str], stays: str, again: str) -> int:
+    """Run the verb that arguments name and return its exit code; errors of the user's making are one line.
+
+    stays: what an unforeseen failure leaves as it was; again: what to do when it was stopped.
+    """
+    parsed = parser.parse_args(list(arguments))
+    ensure_cache()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    try:
+        return int(parsed.run(parsed))
+    except BrokenPipeError:
+        # The reader of our output went away; that is its choice.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except FairStackError as error:
+        sys.stderr.write(plain(f"fairstack: {error}\n"))
+        return error.exit_code
+    except OSError as error:
+        # What no step foresaw: a full or read-only disk, a file that may not be read.
+        where = f": {error.filename}" if error.filename else ""
+        sys.stderr.write(plain(f"fairstack: {error.strerror or error}{where}; {stays}\n"))
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\nfairstack: stopped; {again}\n")
+        return 130
 
 
 def out(text: str) -> None:

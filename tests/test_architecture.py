@@ -26,7 +26,7 @@ HOMES = {
     "torch": ("model/", "stack_data/pii/ner.py"), "transformers": ("model/", "stack_data/pii/ner.py"), "fastapi": ("optout_service/", "ide_plugin_backend/"),
     "httpx": ("stack_data/sources/", "stack_data/registry.py"), 
     "datasets": ("stack_data/sources/huggingface.py", "stack_data/decontamination/hub.py", "stack_data/release/"),
-    "subprocess": ("stack_data/sources/",), "sqlite3": (), "sqlalchemy": (), "IPython": (),
+    "subprocess": ("stack_data/sources/",), "sqlite3": (), "tantivy": ("stack_data/search/keyword.py",), "sqlalchemy": (), "IPython": (),
 }  # fmt: skip
 MAX_LINES = 400
 

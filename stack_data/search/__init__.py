@@ -1,4 +1,5 @@
 """Membership search: is this code in the corpus, where from, and under which licence.
 
-So far the lexer, which decontamination uses too, and the hashes of k-grams over its views.
+The lexer and hashes of k-grams over its views, which decontamination uses too; segments and the index over them (build, add, merge,
+remove); queries verified token by token; look-ups by owner, repository, file and words; scans of checkouts; the deny index.
 """

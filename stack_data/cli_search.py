@@ -1,0 +1,204 @@
+"""`fairstack search`: is this code in the corpus, where from, and under which licence. Only wiring, as in cli.py.
+
+Every verb takes the folder of an index first; `build` makes one. Readers hide what suppression lists name (--suppressions).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stack_data.cli_search_index import add_verbs, lists_of, say
+from stack_data.errors import ConfigError, InputError
+from stack_data.terminal import Parser, add_verb, progress_of, run_verb
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `fairstack search ...`."""
+    return run_verb(_parser(), arguments, "the index is as it was", "the index is as it was")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="fairstack search", description="Say whether code is in a corpus, where from, and under which licence."
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=Parser)
+    add_verbs(verbs)
+    _add_readers(verbs)
+    return parser
+
+
+def _add_readers(verbs: Any) -> None:
+    snippet = _reader(verbs, "snippet", _snippet, "say which files of the corpus a piece of code is in")
+    snippet.add_argument("file", metavar="FILE", help="a file with the code, - for standard input")
+    snippet.add_argument(
+        "--language", metavar="NAME", help="its language; without it every family of languages is tried"
+    )
+
+    for name, run, purpose in (
+        ("owner", _owner, "say what the corpus has of an owner"),
+        ("repository", _repository, "say what the corpus has of a repository or package"),
+    ):
+        verb = _reader(verbs, name, run, purpose)
+        verb.add_argument(
+            "name", metavar="NAME", help="owner, host/owner/repo, a clone URL, pypi/-/name, npm/scope/name or a purl"
+        )
+        verb.add_argument("--build", type=Path, metavar="BUILD", help="say too what this build dropped of it, and why")
+        verb.add_argument("--list", choices=("files", "exact", "near"), help="list its files, or others' copies")
+        _paged(verb, 100)
+
+    file = _reader(verbs, "file", _file, "say whether one file is in the corpus, by its bytes")
+    file.add_argument("id", metavar="ID|FILE", help="content id, SHA-256, SWHID, or a file")
+
+    text = _reader(verbs, "text", _text, "search for words in texts and paths")
+    text.add_argument("query", metavar="QUERY", help="in quotes: words, phrases, path:, repo:, lang:, license:, -word")
+    _paged(text, 10)
+
+    scan = _reader(verbs, "scan", _scan, "say which files and spans of a checkout are in the corpus")
+    scan.add_argument("target", metavar="FOLDER|URL", help="a folder, or a clone URL: nothing of it is run")
+    scan.add_argument(
+        "--own",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="an owner or repository whose code is yours: no finding",
+    )
+    scan.add_argument(
+        "--exclude", action="append", default=[], metavar="PATTERN", help="paths to leave out, as in .gitignore"
+    )
+    scan.add_argument("--sarif", type=Path, metavar="FILE", help="write the findings as SARIF 2.1.0 too")
+    scan.add_argument(
+        "--max-file-bytes", type=int, default=1 << 20, metavar="N", help="larger files are not read (default: 1 MiB)"
+    )
+    scan.add_argument(
+        "--max-bytes", type=int, default=2 << 30, metavar="N", help="most bytes read in all (default: 2 GiB)"
+    )
+
+
+def _reader(verbs: Any, name: str, run: Any, purpose: str) -> argparse.ArgumentParser:
+    verb = add_verb(verbs, name, run, purpose)
+    verb.add_argument("index", type=Path, metavar="INDEX")
+    verb.add_argument(
+        "--suppressions",
+        action="append",
+        default=[],
+        metavar="LIST",
+        help="hide what a suppression list names, path or URL",
+    )
+    verb.add_argument("--key", action="append", default=[], metavar="ISSUER=BASE64", help="a public key to trust")
+    return verb
+
+
+def _paged(verb: argparse.ArgumentParser, count: int) -> None:
+    verb.add_argument("--first", type=int, default=0, metavar="N", help="begin at this row")
+    verb.add_argument("--count", type=int, default=count, metavar="N", help=f"rows to show (default: {count})")
+
+
+def _open(arguments: argparse.Namespace) -> Any:
+    from stack_data.search.index import open_index
+
+    return open_index(arguments.index, lists_of(arguments))
+
+
+def _snippet(arguments: argparse.Namespace) -> int:
+    from stack_data.inspect import read_text
+    from stack_data.reasons import Reason
+    from stack_data.search.answer import as_json
+    from stack_data.search.lookup_text import snippet_text
+    from stack_data.search.query import match
+
+    text = sys.stdin.read() if arguments.file == "-" else read_text(Path(arguments.file))
+    if isinstance(text, Reason):
+        raise InputError(f"{arguments.file} cannot be searched: {text.meaning}")
+    answer = match(_open(arguments), text, arguments.language)
+    say(arguments, as_json(answer), "" if arguments.json else snippet_text(answer))
+    return 0
+
+
+def _repository(arguments: argparse.Namespace) -> int:
+    return _owned(arguments, needs_repository=True)
+
+
+def _owner(arguments: argparse.Namespace) -> int:
+    return _owned(arguments, needs_repository=False)
+
+
+def _owned(arguments: argparse.Namespace, needs_repository: bool) -> int:
+    from stack_data.search import owners
+    from stack_data.search.dropped import dropped
+    from stack_data.search.lookup_text import owned_text, page_text
+
+    index = _open(arguments)
+    asked = owners.asked_in(index, arguments.name)
+    if needs_repository and not asked.repo:
+        raise ConfigError(f"{asked.name!r} is an owner; write host/owner/repo, or ask: search owner")
+    if arguments.list:
+        first, count = arguments.first, arguments.count
+        is_files = arguments.list == "files"
+        page = (
+            owners.files(index, asked, first, count)
+            if is_files
+            else owners.copies(index, asked, arguments.list, first, count)
+        )
+        say(arguments, page.to_json(), page_text(page))
+        return 0
+    found = owners.owner(index, asked)
+    left_out = dropped(arguments.build).of(asked) if arguments.build else None
+    say(arguments, found.to_json() | {"dropped": left_out}, owned_text(found, left_out))
+    return 0
+
+
+def _file(arguments: argparse.Namespace) -> int:
+    from stack_data.identity import content_id
+    from stack_data.search.files_lookup import file
+    from stack_data.search.lookup_text import file_text
+
+    path = Path(arguments.id)
+    asked = content_id(path.read_bytes()) if path.is_file() else arguments.id
+    found = file(_open(arguments), asked)
+    say(arguments, found, file_text(found))
+    return 0
+
+
+def _text(arguments: argparse.Namespace) -> int:
+    from stack_data.search.keyword_index import KeywordIndex
+    from stack_data.search.lookup_text import files_text
+
+    found = KeywordIndex(_open(arguments)).search(arguments.query, arguments.first, arguments.count)
+    say(arguments, found.to_json(), files_text(found, sys.stdout.isatty()))
+    return 0
+
+
+def _scan(arguments: argparse.Namespace) -> int:
+    from importlib.metadata import version
+
+    from stack_data import storage
+    from stack_data.search import owners
+    from stack_data.search.checkout import files_of, limits_of
+    from stack_data.search.files_lookup import find
+    from stack_data.search.query import match
+    from stack_data.search.sarif import sarif
+    from stack_data.search.scan import scan
+    from stack_data.search.scan_report import scan_json, scan_text
+
+    if arguments.max_bytes < 1 or arguments.max_file_bytes < 1:
+        raise ConfigError("--max-bytes and --max-file-bytes are at least 1")
+    index, progress = _open(arguments), progress_of(arguments)
+    own = [owners.asked_in(index, one) for one in arguments.own]
+    progress.begin("scan", None, None)
+    with files_of(
+        arguments.target, limits_of(arguments.max_bytes, arguments.max_file_bytes), tuple(arguments.exclude)
+    ) as files:
+        done = scan(
+            index, arguments.target, files, match, lambda ids: find(index, ids), own=own, workers=os.cpu_count() or 1,
+            advance=lambda size: progress.advance(1, size),
+        )  # fmt: skip
+    progress.end()
+    if arguments.sarif:
+        storage.write_json(arguments.sarif, sarif(done, version("fairstack")))
+    say(arguments, scan_json(done), scan_text(done))
+    return 0

@@ -1,0 +1,216 @@
+"""The verbs of `fairstack search` that make or change an index. Only wiring, as in cli.py."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stack_data.errors import ConfigError
+from stack_data.terminal import add_verb, out, progress_of
+
+
+def add_verbs(verbs: Any) -> None:
+    """Add the verbs to the subparsers of `fairstack search`."""
+    build = add_verb(verbs, "build", _build, "make an index of releases")
+    build.add_argument("releases", nargs="+", type=Path, metavar="RELEASE")
+    build.add_argument(
+        "--index", type=Path, metavar="INDEX", help="where (default: index/ in the build of the release)"
+    )
+    build.add_argument("--keywords", action="store_true", help="with keyword search")
+
+    add = add_verb(verbs, "add", _add, "add releases to an index")
+    add.add_argument("index", type=Path, metavar="INDEX")
+    add.add_argument("releases", nargs="+", type=Path, metavar="RELEASE")
+
+    merge = add_verb(verbs, "merge", _merge, "make one segment of all, and erase what was removed")
+    merge.add_argument("index", type=Path, metavar="INDEX")
+
+    deny = add_verb(
+        verbs, "deny", _deny, "keep hashes of what was removed, so that completions that repeat it are refused"
+    )
+    deny.add_argument("index", type=Path, metavar="INDEX")
+    deny.add_argument("--erase", metavar="BATCH", help="delete the hashes of one removal instead")
+
+    keywords = add_verb(verbs, "keywords", _keywords, "make an index's keyword search, or bring it up to date")
+    keywords.add_argument("index", type=Path, metavar="INDEX")
+
+    remove = add_verb(
+        verbs, "remove", _remove, "take owners, repositories, contents or places out of an index, at once"
+    )
+    remove.add_argument("index", type=Path, metavar="INDEX")
+    for name, what in (
+        ("owner", "host/owner"), ("repository", "host/owner/repo or a clone URL"), ("content", "content id"), ("place", "place id"),
+    ):  # fmt: skip
+        remove.add_argument(f"--{name}", action="append", default=[], metavar=name.upper(), help=what)
+    remove.add_argument(
+        "--removals", action="append", default=[], metavar="LIST", help="a removal list of a release, path or URL"
+    )
+    remove.add_argument(
+        "--suppressions", action="append", default=[], metavar="LIST", help="a suppression list, path or URL"
+    )
+    remove.add_argument("--key", action="append", default=[], metavar="[ISSUER=]BASE64", help="a public key to trust")
+
+    verify = add_verb(verbs, "verify", _verify, "check every byte of an index")
+    verify.add_argument("index", type=Path, metavar="INDEX")
+
+
+def say(arguments: argparse.Namespace, value: Any, text: str) -> None:
+    """Print a result: as JSON where that is asked for, else as text."""
+    out(json.dumps(value) if arguments.json else text)
+
+
+def lists_of(arguments: argparse.Namespace) -> list[Any]:
+    """Return the suppression lists that a command names."""
+    if not arguments.suppressions:
+        return []
+    from stack_data import registry
+
+    keys: dict[str, list[str]] = {}
+    for one in arguments.key:
+        issuer, sign, key = one.partition("=")
+        if sign and key.strip("="):
+            keys.setdefault(issuer, []).append(key)
+    return [registry.fetch(one, keys, Path())[0] for one in arguments.suppressions]
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    from stack_data.search import keyword_index
+    from stack_data.search.build import build
+
+    folder = arguments.index or _beside(arguments.releases)
+    added = build(arguments.releases, folder, progress=progress_of(arguments))
+    if arguments.keywords or keyword_index.has_keywords(folder):
+        keyword_index.update(folder, os.cpu_count() or 1)
+    return _told(arguments, folder, added)
+
+
+def _beside(releases: Sequence[Path]) -> Path:
+    """Return the index of the build that releases are in."""
+    builds = {one.resolve().parent.parent for one in releases}
+    if len(builds) > 1 or not (next(iter(builds)) / "sources.lock.json").exists():
+        raise ConfigError(f"{releases[0]} is in no build, or the releases are in several; say where with --index INDEX")
+    return next(iter(builds)) / "index"
+
+
+def _add(arguments: argparse.Namespace) -> int:
+    from stack_data.search import keyword_index
+    from stack_data.search.build import add
+    from stack_data.search.index import open_index
+
+    open_index(arguments.index)
+    added = [add(arguments.index, one, progress=progress_of(arguments)) for one in arguments.releases]
+    if keyword_index.has_keywords(arguments.index):
+        keyword_index.update(arguments.index, os.cpu_count() or 1)
+    return _told(arguments, arguments.index, added)
+
+
+def _told(arguments: argparse.Namespace, folder: Path, added: Sequence[Any]) -> int:
+    facts = [
+        {
+            "release": one.release.label, "identity": one.release.identity, "segments": one.num_segments, "contents": one.num_contents,
+            "texts": one.num_texts, "places": one.num_places, "bytes": one.num_bytes,
+        }
+        for one in added
+    ]  # fmt: skip
+    if arguments.json:
+        out(json.dumps({"index": str(folder), "added": facts}))
+        return 0
+    for one in facts:
+        new = f"{one['contents']:,} contents, {one['texts']:,} of them new, at {one['places']:,} places"
+        out(f"{one['release']}: " + (new if one["segments"] else "was there already"))
+    out(f"index: {folder}")
+    return 0
+
+
+def _merge(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from stack_data.search import keyword_index
+    from stack_data.search.merge import merge
+
+    done = merge(arguments.index, progress=progress_of(arguments))
+    if keyword_index.has_keywords(arguments.index):
+        keyword_index.update(arguments.index, os.cpu_count() or 1)
+    facts = {name: value for name, value in asdict(done).items() if value or name != "deny_batch"}
+    say(
+        arguments,
+        facts,
+        "merge: " + ", ".join(f"{value} {name.removeprefix('num_')}" for name, value in facts.items()),
+    )
+    return 0
+
+
+def _deny(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from stack_data.search import deny
+
+    if arguments.erase:
+        deny.erase(arguments.index, arguments.erase)
+        say(
+            arguments,
+            {"erased": arguments.erase},
+            f"deny: batch {arguments.erase} is erased; nothing refuses that code any more",
+        )
+        return 0
+    done = deny.update(arguments.index)
+    new = f"new batch {done.batch}; " if done.batch else "nothing new was removed; "
+    text = f"deny: {new}{done.num_hashes:,} hashes, {done.num_exclusive:,} of them of nothing that is still there"
+    say(arguments, asdict(done), text)
+    return 0
+
+
+def _keywords(arguments: argparse.Namespace) -> int:
+    from stack_data.report.attrition import human_bytes
+    from stack_data.search.keyword_index import update
+
+    size = update(arguments.index, os.cpu_count() or 1)
+    say(arguments, {"bytes": size}, f"keywords: {human_bytes(size)} in {arguments.index / 'keywords'}")
+    return 0
+
+
+def _remove(arguments: argparse.Namespace) -> int:
+    from stack_data.search.clone_urls import asked_of
+    from stack_data.search.listed_removals import remove_listed
+    from stack_data.search.removals import remove
+
+    asked = [asked_of(one) for one in (*arguments.owner, *arguments.repository)]
+    owners, repositories = asked[: len(arguments.owner)], asked[len(arguments.owner) :]
+    for one in asked:
+        if not one.host or bool(one.repo) != (one in repositories):
+            raise ConfigError(
+                f"{one.name!r} is not one owner or one repository; write --owner host/owner, --repository host/owner/repo"
+            )
+    keys = [_key(one) for one in arguments.key]
+    done = [remove_listed(arguments.index, one, keys) for one in arguments.removals]
+    done.append(
+        remove(
+            arguments.index, owners=[one.name for one in owners], repositories=[one.name for one in repositories],
+            contents=arguments.content, places=arguments.place, lists=lists_of(arguments),
+        )
+    )  # fmt: skip
+    places, contents = sum(one.num_places for one in done), sum(one.num_contents for one in done)
+    text = f"remove: {places:,} places, {contents:,} contents are in no answer any more; to erase them: search merge"
+    say(arguments, {"places": places, "contents": contents}, text)
+    return 0
+
+
+def _key(stated: str) -> str:
+    """Return the key of `ISSUER=BASE64` or `BASE64`, which may end in `=` itself."""
+    issuer, sign, key = stated.partition("=")
+    return key if sign and key.strip("=") else stated
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from stack_data.search import keyword_index
+    from stack_data.search.integrity import verify_index
+
+    done = verify_index(arguments.index)
+    problems = [*done.problems, *keyword_index.verify(arguments.index)]
+    text = f"verify: {done.num_contents:,} contents in {done.num_segments:,} segments, {len(problems):,} problems"
+    say(arguments, {"contents": done.num_contents, "problems": problems}, "\n".join([*problems, text]))
+    return 1 if problems else 0

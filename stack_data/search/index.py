@@ -1,0 +1,193 @@
+"""An index that was opened to be asked: every segment that index.json lists, mapped, seen as one.
+
+Implements protocol.SearchIndex. A content may have a row in several segments: one holds its text, the others add places of later releases.
+Later segments come first where they differ, and a content lives while any of its own places does. Opening copies nothing but
+one byte per place where suppression lists are given. `current` opens what was added since; what was removed since is seen at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from stack_data.errors import InputError
+from stack_data.optout.lists import SuppressionList
+from stack_data.search import index_state
+from stack_data.search.documents import raw_column
+from stack_data.search.facts import facts_of
+from stack_data.search.grams import Grams
+from stack_data.search.hiding import hide
+from stack_data.search.index_state import SEGMENTS, State
+from stack_data.search.protocol import Candidates, Documents, Facts, Release, Texts
+from stack_data.search.segment import Bools, Ints, Segment
+from stack_data.search.views import VIEWS, View
+
+_ROW = 0xFFFFFFFF
+_TRIES = 5
+
+
+def open_index(folder: Path, lists: Sequence[SuppressionList] = ()) -> Index:
+    """Open an index to be asked; what the lists name, masked or removed, is hidden.
+
+    Raises InputError when the folder is no index, is damaged, or was made with other parameters or another lexer.
+    """
+    return _opened(folder, tuple(lists), {})
+
+
+def _opened(folder: Path, lists: tuple[SuppressionList, ...], known: dict[tuple[int, str], Segment]) -> Index:
+    """Open what index.json lists now, keeping the segments that are open already."""
+    for left in reversed(range(_TRIES)):
+        signature = index_state.signature(folder) if (folder / index_state.INDEX).exists() else None
+        state = index_state.read(folder)
+        try:
+            segments = [
+                known[one] if one in known else Segment(folder / SEGMENTS / str(one[0]), one[1])
+                for one in state.segments
+            ]
+        except InputError:
+            # A merge may have taken it away between the two looks.
+            if left == 0 or index_state.signature(folder) == signature:
+                raise
+            continue
+        if lists:
+            hide(segments, lists)
+        return Index(folder, state, segments, lists, signature)
+    raise AssertionError("unreachable")
+
+
+class Index:
+    """See the module. Threads may ask at the same time."""
+
+    def __init__(
+        self, folder: Path, state: State, segments: Sequence[Segment], lists: tuple[SuppressionList, ...],
+        signature: tuple[int, int, int] | None,
+    ) -> None:  # fmt: skip
+        self.folder, self.state, self.segments = folder, state, tuple(segments)
+        self._lists, self._signature = lists, signature
+        self._by_number = {one.number: one for one in segments}
+        self._superseded = np.unique(np.concatenate([np.empty(0, np.int64), *(one.superseded for one in segments)]))
+
+    @property
+    def searched(self) -> tuple[Release, ...]:
+        """The releases, in the order in which they were added."""
+        return self.state.releases
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The views that can be asked."""
+        return VIEWS
+
+    def current(self) -> Index:
+        """Return the index as it is now: itself when nothing was added or merged since. InputError when it is gone."""
+        if index_state.signature(self.folder) == self._signature:
+            return self
+        known = dict(zip(self.state.segments, self.segments, strict=True))
+        return _opened(self.folder, self._lists, known)
+
+    def candidates(self, grams: Grams) -> Candidates:
+        """Return where grams of a query may occur; InputError when what is read is damaged."""
+        found, withheld = [], [np.empty(0, np.int64)]
+        for segment in self.segments:
+            query, rows, position = segment.samples[grams.view.name].probe(grams)
+            if not len(rows):
+                continue
+            documents = rows | segment.number << 32
+            if len(self._superseded):
+                is_valid = ~_in_sorted(documents, self._superseded)
+                query, position = query[is_valid], position[is_valid]
+                rows, documents = rows[is_valid], documents[is_valid]
+            lives = self._living(segment, rows)
+            if not lives.all():
+                withheld.append(documents[~lives])
+                query, position, documents = query[lives], position[lives], documents[lives]
+            found.append((query, documents, position))
+        return _joined(found, np.unique(np.concatenate(withheld)))
+
+    def _living(self, segment: Segment, rows: Ints) -> Bools:
+        """Return which documents of a segment live by a place of any segment: bool[N]."""
+        lives = segment.living(rows)
+        if len(self.segments) > 1 and not lives.all():
+            dead = np.flatnonzero(~lives)
+            ids = segment.content_ids[rows[dead]]
+            for other in self.segments:
+                if other is not segment:
+                    at = other.find(ids)
+                    here = np.flatnonzero(at >= 0)
+                    lives[dead[here]] |= other.living(at[here])
+        return lives
+
+    def living(self, documents: Documents) -> Bools:
+        """Return which documents live: bool[D]."""
+        lives = np.zeros(len(documents), bool)
+        for segment, at, rows in self.split(documents):
+            lives[at] = self._living(segment, rows)
+        return lives
+
+    def split(self, documents: Documents) -> Iterable[tuple[Segment, Ints, Ints]]:
+        """Yield each segment with the places of its documents among those given, and their rows."""
+        numbers = documents >> 32
+        for number in np.unique(numbers).tolist():
+            at = np.flatnonzero(numbers == number)
+            rows = documents[at] & _ROW
+            segment = self._by_number.get(number)
+            if segment is None or (rows >= len(segment)).any():
+                raise InputError(
+                    f"{self.folder} has no document {int(documents[at[0]])}; ask anew, the index was changed"
+                )
+            yield segment, at, rows
+
+    def texts(self, documents: Documents) -> Texts:
+        """Return the texts of documents, in their order; InputError when what is read is damaged."""
+        ids, families = self.content_ids(documents), np.empty(len(documents), np.uint8)
+        pieces: list[npt.NDArray[np.uint8]] = [np.empty(0, np.uint8)] * len(documents)
+        for segment, at, rows in self.split(documents):
+            families[at] = segment.families_of(rows)
+            data, bounds = segment.texts.read(rows)
+            for number, begin, end in zip(at.tolist(), bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+                pieces[number] = data[begin:end]
+        bounds = np.cumsum([0, *map(len, pieces)])
+        data = np.concatenate(pieces) if len(pieces) > 1 else pieces[0] if pieces else np.empty(0, np.uint8)
+        buffers = [None, pa.py_buffer(bounds.astype(np.int64)), pa.py_buffer(data)]
+        texts = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(documents), buffers)
+        return Texts(documents, raw_column(ids, 20), texts, families)
+
+    def content_ids(self, documents: Documents) -> npt.NDArray[np.bytes_]:
+        """Return the content ids of documents: bytes20[D]."""
+        ids = np.empty(len(documents), "S20")
+        for segment, at, rows in self.split(documents):
+            ids[at] = segment.content_ids[rows]
+        return ids
+
+    def find(self, ids: npt.NDArray[np.bytes_]) -> Documents:
+        """Return the documents that hold the texts of contents (bytes20[N]), -1 where there is none: int64[N]."""
+        found = np.full(len(ids), -1)
+        for segment in self.segments:
+            rows = segment.find(ids)
+            at = np.flatnonzero(rows >= 0)
+            at = at[segment.num_bytes[rows[at]] >= 0]
+            found[at] = rows[at] | segment.number << 32
+        return found
+
+    def facts(self, documents: Documents) -> list[Facts]:
+        """Return what is known of documents, in their order; one without a place of its own left has no places."""
+        return facts_of(self.segments, self.searched, documents, self.content_ids(documents))
+
+
+def _in_sorted(values: Ints, ascending: Ints) -> Bools:
+    at = np.minimum(np.searchsorted(ascending, values), len(ascending) - 1)
+    return np.asarray(ascending[at] == values)
+
+
+def _joined(found: Sequence[tuple[npt.NDArray[np.int32], Ints, npt.NDArray[np.int32]]], withheld: Ints) -> Candidates:
+    """Return the hits of all segments by (query, document, position)."""
+    if len(found) == 1:
+        query, document, position = found[0]
+        return Candidates(query, document, position, withheld)
+    empty = (np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int32))
+    query, document, position = (np.concatenate(column) for column in zip(empty, *found, strict=True))
+    order = np.argsort(query, kind="stable")
+    return Candidates(query[order], document[order], position[order], withheld)

@@ -1,0 +1,136 @@
+"""Answers of look-ups and searches as text for people; the JSON forms have everything, these the first lines of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from stack_data.report.attrition import human_bytes
+from stack_data.search.answer import GUARANTEED, Answer, Match
+from stack_data.search.keyword_index import Files
+from stack_data.search.owners import Elsewhere, Owned, Page
+
+MOST = 10
+"""Names of a list."""
+
+
+def searched_line(searched: Iterable[Mapping[str, Any]]) -> str:
+    """Return which releases were searched: without it nothing found would read as original."""
+    return "searched: " + (", ".join(str(one["release"]) for one in searched) or "no release")
+
+
+def _labels(answer: Answer) -> str:
+    return "searched: " + (", ".join(one.label for one in answer.searched) or "no release")
+
+
+def snippet_text(answer: Answer) -> str:
+    """Return the matches of a snippet."""
+    lines = [line for one in answer.matches for line in _match(one)]
+    if answer.capped:
+        lines.append("more was found than is listed, or looking was stopped: search for a shorter piece")
+    floor = ", ".join(f"{count} {kind}" for kind, count in GUARANTEED.items())
+    contents = len({one.content_id for one in answer.matches})
+    lines.append(
+        f"snippet: {len(answer.matches):,} matches in {contents:,} files; {_labels(answer)}; copies are found for certain from "
+        f"so many tokens on: {floor}"
+    )
+    return "\n".join(lines)
+
+
+def _match(match: Match) -> Iterator[str]:
+    (first, last), (begin, end) = match.query_lines, match.source_lines
+    place = match.places[0]
+    yield f"lines {first}-{last}: {match.num_tokens:,} tokens, {match.kind}, {match.license or 'licence unknown'}"
+    yield f"  {place.host}/{place.repo_name}: {place.path}:{begin}-{end}  ({', '.join(match.versions)})"
+    if len(match.places) > 1:
+        yield f"  and {len(match.places) - 1:,} more places"
+
+
+def owned_text(found: Owned, dropped: Mapping[str, Any] | None) -> str:
+    """Return what an index has of an owner or repository. dropped: the second part, where a build was given."""
+    released = found.released
+    lines = [
+        f"released: {released.files:,} files, {released.contents:,} contents, {human_bytes(released.num_bytes)}",
+        *_tally("languages", released.languages), *_tally("licences", released.licenses), *_tally("versions", released.versions),
+    ]  # fmt: skip
+    if found.num_repositories > 1:
+        lines += [f"  {host}/{name}: {files:,} files" for host, name, files in found.repositories[:MOST]]
+        rest = found.num_repositories - MOST
+        lines += [f"  and {rest:,} more repositories"] if rest > 0 else []
+    if dropped is not None:
+        lines.append(f"dropped: {dropped['files']:,} files")
+        lines += [f"  {one['files']:,} {one['reason']}: {one['meaning']}" for one in dropped["reasons"]]
+    lines += [_elsewhere("identical copies at others' places", found.exact)]
+    lines += [_elsewhere("others' files that yours are near duplicates of", found.near)]
+    labels = ", ".join(one.label for one in found.searched) or "no release"
+    state = "nothing is released under this name" if not released.files else f"{released.files:,} files are released"
+    return "\n".join([*lines, f"{found.asked.name}: {state}; searched: {labels}"])
+
+
+def _tally(name: str, counts: Mapping[str, int]) -> Iterator[str]:
+    if counts:
+        first = [f"{value or 'unknown'} {count:,}" for value, count in list(counts.items())[:MOST]]
+        yield f"  {name}: " + ", ".join(first) + (f" and {len(counts) - MOST} more" if len(counts) > MOST else "")
+
+
+def _elsewhere(what: str, found: Elsewhere) -> str:
+    return (
+        f"{what}: {found.contents:,} contents, {human_bytes(found.num_bytes)}, at {found.places:,} places "
+        f"in {found.repositories:,} repositories"
+    )
+
+
+def page_text(page: Page) -> str:
+    """Return a page of places, one a line."""
+    lines = [
+        f"{one['content_id']}  {one['host']}/{one['repo_name']}: {one['path']}  {one['license'] or 'licence unknown'}"
+        for one in page.rows
+    ]
+    more = f"; the next page: --first {page.next}" if page.next is not None else ""
+    return "\n".join([*lines, f"{len(page.rows):,} of {page.total:,} files{more}"])
+
+
+def file_text(found: Mapping[str, Any]) -> str:
+    """Return what is known of single contents."""
+    lines: list[str] = []
+    for kind, title in (("found", "in the corpus"), ("near", "was left out as a near duplicate of")):
+        for one in found[kind]:
+            lines.append(
+                f"{title}: {one['content_id']}, {one['language']}, {one['license']}, {', '.join(one['versions'])}"
+            )
+            lines += [
+                f"  {place['host']}/{place['repo_name']}: {place['path']} ({place['relation']})"
+                for place in one["provenances"][:MOST]
+            ]
+            rest = len(one["provenances"]) - MOST
+            lines += [f"  and {rest:,} more places"] if rest > 0 else []
+    state = "found" if found["found"] else "found as a near duplicate" if found["near"] else "not found"
+    return "\n".join([*lines, f"{found['id']}: {state}; {searched_line(found['searched'])}"])
+
+
+def files_text(found: Files, bold: bool = False) -> str:
+    """Return the files of a keyword search with the lines that answer it. bold: marks what matches, for a terminal."""
+    lines: list[str] = []
+    for one in found.files:
+        place = one.facts.places[0]
+        lines.append(f"{place.host}/{place.repo_name}: {place.path}  {one.facts.license or 'licence unknown'}")
+        lines += [f"  {line.number:>5}: {_marked(line.text, line.spans, bold)}" for line in one.lines]
+    labels = ", ".join(one.label for one in found.index.searched) or "no release"
+    most = "at most " if found.capped else ""
+    return "\n".join([*lines, f"text: {len(found.files):,} of {most}{found.num_files:,} files; searched: {labels}"])
+
+
+def _marked(text: str, spans: Iterable[tuple[int, int]], bold: bool) -> str:
+    """Return a line with its matches between brackets that a terminal shows as they are, or as it is."""
+    if not bold:
+        return text
+    made, at = [], 0
+    for start, end in spans:
+        made += [
+            text[at:start],
+            "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}",
+            text[start:end],
+            "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}",
+        ]
+        at = end
+    return "".join([*made, text[at:]])

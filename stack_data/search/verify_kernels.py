@@ -1,0 +1,203 @@
+"""From grams that may be equal to runs that are: the query's passes over tokens, compiled without the GIL.
+
+A gram is asked for once however often the snippet's readings hold it; `distinct` finds which those are, `places_of` lists the pairs of
+places that a candidate stands for, and `common_runs` compares token by token and extends to both sides.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from stack_data.search.borrowed import borrowed
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def distinct(hashes, left, right, wanted):  # type: ignore[no-untyped-def]
+    """Return (first int64[U], last int64[U], earlier int64[G]) of G grams: the different ones that are wanted.
+
+    first and last: where each occurs first and last; earlier: where the same gram was before, -1 for the first time.
+    """
+    total = len(hashes)
+    size = 16
+    while size < 2 * total:
+        size *= 2
+    slots = np.full(size, -1, np.int64)
+    first, last, earlier = np.empty(total, np.int64), np.empty(total, np.int64), np.full(total, -1, np.int64)
+    mask, count = np.uint64(size - 1), 0
+    for at in range(total):
+        if not wanted[at]:
+            continue
+        slot = hashes[at] & mask
+        while slots[slot] >= 0:
+            other = first[slots[slot]]
+            if hashes[other] == hashes[at] and left[other] == left[at] and right[other] == right[at]:
+                break
+            slot = (slot + np.uint64(1)) & mask
+        if slots[slot] < 0:
+            slots[slot] = count
+            first[count] = at
+            count += 1
+        else:
+            earlier[at] = last[slots[slot]]
+        last[slots[slot]] = at
+    return first[:count].copy(), last[:count].copy(), earlier
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def reach(last, earlier, grams, k):  # type: ignore[no-untyped-def]
+    """Return (before int64[U], after int64[U]): how far a match may go from the beginning of a gram, in tokens, at most.
+
+    last, earlier: of `distinct`; grams: int64[R + 1], those of each reading.
+    """
+    before, after = np.zeros(len(last), np.int64), np.zeros(len(last), np.int64)
+    for number in range(len(last)):
+        at = last[number]
+        while at >= 0:
+            reading = np.searchsorted(grams, at, side="right") - 1
+            before[number] = max(before[number], at - grams[reading])
+            after[number] = max(after[number], grams[reading + 1] - at + k - 1)
+            at = earlier[at]
+    return before, after
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def places_of(query, text, position, last, earlier, grams, families, text_families, is_known, limits):  # type: ignore[no-untyped-def]
+    """Return (pairs int64[H, 5], whether these are all) of reading, text, token of the text less that of the reading, both tokens.
+
+    query, text, position: [M] each, candidates; last, earlier: of `distinct`; grams: int64[R + 1], those of each reading;
+    families: of the readings, text_families: of the texts. limits: most pairs, and most of one text; the first ones are taken.
+    """
+    out, used, is_whole = np.empty((4 * len(query) + 16, 5), np.int64), 0, True
+    of_text = np.zeros(len(text_families), np.int64)
+    for number in range(len(query)):
+        at = last[query[number]]
+        while at >= 0:
+            reading = np.searchsorted(grams, at, side="right") - 1
+            if is_known or families[reading] == text_families[text[number]]:
+                if used == limits[0] or of_text[text[number]] == limits[1]:
+                    is_whole = False
+                    break
+                if used == len(out):
+                    wider = np.empty((2 * used, 5), np.int64)
+                    wider[:used] = out
+                    out = wider
+                of_text[text[number]] += 1
+                token = at - grams[reading]
+                out[used, 0], out[used, 1], out[used, 2] = reading, text[number], position[number] - token
+                out[used, 3], out[used, 4] = token, position[number]
+                used += 1
+            at = earlier[at]
+    return out[:used], is_whole
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def common_runs(places, order, view, bounds, source, source_begins, source_ends, least, limits):  # type: ignore[no-untyped-def]
+    """Return (runs int64[F, 5], tokens compared, whether all were): maximal common runs of at least `least` tokens at given places.
+
+    places: of `places_of`; order: by their first four columns; view, source: uint64 tokens of the readings and of the texts, those of
+    text i are source_begins[i]:source_ends[i]. Columns: reading, text, first token in the reading, in the text, length. limits: most
+    tokens to compare, and most of one text and reading.
+    """
+    out, count, compared, of_text, is_whole = np.empty((16, 5), np.int64), 0, np.int64(0), np.int64(0), True
+    mine, theirs = borrowed(view), borrowed(source)
+    reading, text, shift, until = np.int64(-1), np.int64(-1), np.int64(0), np.int64(0)
+    for number in order:
+        token, position = places[number, 3], places[number, 4]
+        is_same = places[number, 0] == reading and places[number, 1] == text
+        if is_same and places[number, 2] == shift and token < until:
+            continue
+        of_text = of_text if is_same else np.int64(0)
+        if compared > limits[0] or of_text > limits[1]:
+            is_whole = False
+            continue
+        reading, text, shift = places[number, 0], places[number, 1], places[number, 2]
+        begin, end = bounds[reading], bounds[reading + 1]
+        source_begin, source_end = source_begins[text], source_ends[text]
+        here, there = begin + token, source_begin + position
+        while here < end and there < source_end and mine[here] == theirs[there]:
+            here += 1
+            there += 1
+        until = here - begin
+        first, source_first = begin + token, source_begin + position
+        while here > first > begin and source_first > source_begin and mine[first - 1] == theirs[source_first - 1]:
+            first -= 1
+            source_first -= 1
+        compared += here - first + 2
+        of_text += here - first + 2
+        if here - first >= least:
+            if count == len(out):
+                wider = np.empty((2 * count, 5), np.int64)
+                wider[:count] = out
+                out = wider
+            out[count, 0], out[count, 1], out[count, 2] = reading, text, first - begin
+            out[count, 3], out[count, 4] = source_first - source_begin, here - first
+            count += 1
+    return out[:count], compared, is_whole
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def equal_texts(view, bounds, source, source_bounds):  # type: ignore[no-untyped-def]
+    """Tell of N pairs of texts whether their tokens are equal: bool[N]."""
+    equal = np.empty(len(bounds) - 1, np.bool_)
+    for number in range(len(equal)):
+        begin, size = bounds[number], bounds[number + 1] - bounds[number]
+        other = source_bounds[number]
+        same = source_bounds[number + 1] - other == size
+        at = 0
+        while same and at < size:
+            same = view[begin + at] == source[other + at]
+            at += 1
+        equal[number] = same
+    return equal
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def covered(groups, begins, ends):  # type: ignore[no-untyped-def]
+    """Return how much intervals cover, int64[N]: of each interval's group up to and with it. Sorted by (group, begin)."""
+    sums = np.zeros(len(groups), np.int64)
+    until = np.int64(0)
+    for at in range(len(groups)):
+        if at == 0 or groups[at] != groups[at - 1]:
+            sums[at], until = ends[at] - begins[at], ends[at]
+        else:
+            sums[at] = sums[at - 1] + max(0, ends[at] - max(begins[at], until))
+            until = max(until, ends[at])
+    return sums
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def not_contained(texts, begins, ends, kinds, loosest):  # type: ignore[no-untyped-def]
+    """Tell which spans lie in no other of the same or a stricter (smaller) kind of their text: bool[N].
+
+    Sorted by (text, begin, -end, kind, ...): of equal ones the first stays. Only others of kinds up to `loosest` count.
+    """
+    stays = np.ones(len(texts), np.bool_)
+    until = np.full(4, -1, np.int64)
+    for at in range(len(texts)):
+        if at == 0 or texts[at] != texts[at - 1]:
+            until[:] = -1
+        for kind in range(min(kinds[at], loosest) + 1):
+            if until[kind] >= ends[at]:
+                stays[at] = False
+        until[kinds[at]] = max(until[kinds[at]], ends[at])
+    return stays
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def locate(data, begin, offsets):  # type: ignore[no-untyped-def]
+    """Return int64[N, 2] of places in the text that begins at `begin`: code points before each, and line ends before it.
+
+    offsets: int64[N], bytes, ascending. Lines end with \\n, \\r\\n or \\r.
+    """
+    out = np.empty((len(offsets), 2), np.int64)
+    points, lines, at = np.int64(0), np.int64(0), np.int64(begin)
+    for number in range(len(offsets)):
+        end = begin + offsets[number]
+        while at < end:
+            byte = data[at]
+            points += (byte & 0xC0) != 0x80
+            lines += byte == 10 or (byte == 13 and not (at + 1 < len(data) and data[at + 1] == 10))
+            at += 1
+        out[number, 0], out[number, 1] = points, lines
+    return out

@@ -1,0 +1,159 @@
+"""The deny index: removed code is refused after its text is gone, other code is not, and nothing of the text is kept."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stack_data import storage
+from stack_data.errors import InputError
+from stack_data.search.deny import DENY, MANIFEST, DenyIndex, Refusal, erase, update
+from stack_data.search.deny_kernels import filter_of, find, refusing_run
+from stack_data.search.merge import merge
+from stack_data.search.removals import remove
+from tests.leaving import code
+from tests.search.published import HTTP, copied
+from tests.search.test_scan import RENAMED
+
+HALF = HTTP.index("        raise")
+
+
+@pytest.fixture
+def purged(tmp_path: Path) -> Path:
+    """An index that jane left and whose texts were erased."""
+    folder = copied(tmp_path)
+    remove(folder, owners=["github.com/jane", "github.com/jane-old"])
+    assert update(folder).batch
+    merge(folder)
+    return folder
+
+
+def test_removed_code_is_refused_after_its_text_was_erased(purged: Path) -> None:
+    index = DenyIndex(purged)
+    refused = index.refusal(HTTP[:HALF], HTTP[HALF:], "Python")
+    assert refused is not None and refused.view == "code" and refused.tokens >= 32
+    assert index.refusal("", HTTP, "Python") is not None
+    spaced = re.sub(r"\n +", lambda found: found[0] + " ", HTTP).replace("(", "( ")
+    assert index.refusal("", spaced, "Python") is not None
+
+
+def test_renamed_code_is_refused_as_blinded(purged: Path) -> None:
+    refused = DenyIndex(purged).refusal("", RENAMED, "Python")
+    assert refused is not None and refused.view == "blinded" and refused.tokens >= 50
+
+
+def test_other_code_is_not_refused(purged: Path) -> None:
+    index = DenyIndex(purged)
+    assert index.refusal("", code("main"), "Python") is None
+    assert index.refusal("import os\n", "print(os.name)\n", "Python") is None
+    assert index.refusal("", "") is None
+
+
+def test_code_that_others_still_have_is_not_refused(purged: Path) -> None:
+    # util.py is word for word in john's repository, which stays.
+    assert DenyIndex(purged).refusal("", code("util"), "Python") is None
+
+
+def test_a_completion_that_adds_little_to_removed_code_is_not_refused(purged: Path) -> None:
+    index = DenyIndex(purged)
+    before = HTTP[: HTTP.index('(":")')]
+    assert index.refusal(before, "(0", "Python") is None
+
+
+def test_bits_are_set_anew_when_the_last_copy_goes_too(purged: Path) -> None:
+    remove(purged, owners=["github.com/john"])
+    before = DenyIndex(purged)
+    assert before.refusal("", code("util"), "Python") is None
+    made = update(purged)
+    assert made.batch and made.num_exclusive <= made.num_hashes
+    assert DenyIndex(purged).refusal("", code("util"), "Python") is not None
+    assert DenyIndex(purged).refusal("", HTTP, "Python") is not None
+
+
+def test_an_update_without_removals_changes_nothing(purged: Path) -> None:
+    first, second = update(purged), update(purged)
+    assert first == second and not first.batch
+    assert DenyIndex(purged).refusal("", HTTP, "Python") is not None
+
+
+def test_a_batch_can_be_erased(purged: Path) -> None:
+    (folder,) = (purged / DENY).iterdir()
+    erase(purged, folder.name.partition(".")[0])
+    assert len(DenyIndex(purged)) == 0
+    assert DenyIndex(purged).refusal("", HTTP, "Python") is None
+    with pytest.raises(InputError, match="no batch"):
+        erase(purged, "0" * 16)
+
+
+def test_nothing_of_text_or_names_is_kept(purged: Path) -> None:
+    for path in (purged / DENY).rglob("*"):
+        for word in (b"jane", b"parse", b"lib", b"request"):
+            assert path.is_dir() or word not in path.read_bytes().lower()
+        assert "jane" not in path.name
+
+
+def test_an_index_without_one_refuses_nothing(tmp_path: Path) -> None:
+    assert DenyIndex(tmp_path).refusal("", HTTP, "Python") is None
+
+
+def test_a_killed_update_leaves_the_generation_before(purged: Path) -> None:
+    (folder,) = (purged / DENY).iterdir()
+    name, _, generation = folder.name.partition(".")
+    (purged / DENY / f".{name}.9.1.tmp").mkdir()
+    assert DenyIndex(purged).refusal("", HTTP, "Python") is not None
+    shutil.copytree(folder, purged / DENY / f"{name}.{int(generation) + 1}")
+    assert DenyIndex(purged).refusal("", HTTP, "Python") is not None
+    update(purged)
+    assert not [path for path in (purged / DENY).iterdir() if path.name.startswith(".")]
+
+
+def test_damage_and_other_versions_refuse_to_open(purged: Path) -> None:
+    (folder,) = (purged / DENY).iterdir()
+    path = folder / "code.u64"
+    raw = path.read_bytes()
+    for damaged in (raw[:-8], raw[:-1] + bytes([raw[-1] ^ 1])):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match="damaged"):
+            DenyIndex(purged)
+    path.write_bytes(raw)
+    storage.write_json(folder / MANIFEST, storage.read_json(folder / MANIFEST) | {"lexer": -1})
+    with pytest.raises(InputError, match="another version"):
+        DenyIndex(purged)
+
+
+def test_hashes_are_found_and_the_others_are_not() -> None:
+    draw = np.random.default_rng(3)
+    stored = np.unique(draw.integers(0, 2**63, 1000).astype(np.uint64))
+    asked = np.concatenate([stored[::3], draw.integers(0, 2**63, 1000).astype(np.uint64), stored[:1] + np.uint64(1)])
+    known = {int(value): row for row, value in enumerate(stored)}
+    assert find(stored, filter_of(stored), asked).tolist() == [known.get(int(one), -1) for one in asked]
+
+
+@pytest.mark.parametrize(
+    ("hits", "exclusive", "first", "found"),
+    [
+        ("111111", "111111", 0, (0, 8)),
+        ("111111", "101010", 0, (0, 8)),
+        ("111111", "100000", 0, (-1, -1)),
+        ("111111", "000011", 0, (0, 8)),
+        ("111011", "111111", 0, (-1, -1)),
+        ("011111", "011111", 0, (1, 8)),
+        ("111111", "111111", 6, (0, 8)),
+        ("111111", "111111", 7, (-1, -1)),
+        ("", "", 0, (-1, -1)),
+    ],
+)  # fmt: skip
+def test_a_run_refuses_when_it_is_long_exclusive_and_of_the_completion(
+    hits: str, exclusive: str, first: int, found: tuple[int, int]
+) -> None:
+    columns = [np.array([one == "1" for one in text], bool) for text in (hits, exclusive)]
+    # Grams of 3 tokens, 4 in a row, 2 tokens of the completion.
+    assert refusing_run(*columns, 3, 4, first, 2) == found
+
+
+def test_a_refusal_says_view_and_length() -> None:
+    assert Refusal("code", 40).tokens == 40

@@ -1,0 +1,166 @@
+"""`fairstack search` as a person uses it: every verb, its JSON, and one clear line when something is wrong."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stack_data.cli_search import main
+from stack_data.identity import content_id
+from tests.leaving import code, entry, listed
+from tests.search.published import HTTP, build_folder, copied, published, release_folder
+
+UTIL = code("util")
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    return copied(tmp_path)
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str, str]:
+    code_ = main([str(one) for one in words])
+    told = capsys.readouterr()
+    return code_, told.out, told.err
+
+
+def value_of(capsys: pytest.CaptureFixture[str], *words: str | Path) -> Any:
+    done, told, error = run(capsys, *words, "--json")
+    assert (done, error) == (0, "")
+    return json.loads(told)
+
+
+def release() -> Path:
+    return release_folder(build_folder().parent.parent)
+
+
+def test_an_index_is_built_added_to_merged_and_verified(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    made = value_of(capsys, "build", release(), "--index", folder, "--keywords")
+    assert made["index"] == str(folder)
+    assert [one["release"] for one in made["added"]] == ["corpus 1.0.0"]
+    done, told, _ = run(capsys, "add", folder, release())
+    assert done == 0 and "was there already" in told
+    value_of(capsys, "remove", folder, "--repository", "https://github.com/john/tool.git")
+    merged = value_of(capsys, "merge", folder)
+    assert merged
+    assert value_of(capsys, "verify", folder)["problems"] == []
+    assert value_of(capsys, "text", folder, "vendored")["num_files"] == 0
+    assert value_of(capsys, "text", folder, "parse request")["num_files"] == 1
+
+
+def test_the_index_of_a_builds_release_lies_in_the_build(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from stack_data.cli_search_index import _beside
+    from stack_data.errors import ConfigError
+
+    assert _beside([release()]) == build_folder().resolve() / "index"
+    with pytest.raises(ConfigError, match="--index"):
+        _beside([tmp_path / "downloaded" / "1.0.0"])
+
+
+def test_a_snippet_is_found_with_file_lines_and_licence(
+    capsys: pytest.CaptureFixture[str], index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "piece.py"
+    path.write_text("\n".join(HTTP.splitlines()[3:14]))
+    found = value_of(capsys, "snippet", index, path)
+    assert (found["matches"][0]["path"], found["matches"][0]["license"]) == ("src/http_client.py", "MIT")
+    assert found["matches"][0]["source_lines"][0] == 4
+    monkeypatch.setattr("sys.stdin", io.StringIO(path.read_text()))
+    done, told, _ = run(capsys, "snippet", index, "-", "--language", "Python")
+    assert done == 0 and "src/http_client.py:4-" in told and told.splitlines()[-1].startswith("snippet: ")
+    assert "searched: corpus 1.0.0" in told
+
+
+def test_an_owner_is_answered_in_three_parts(capsys: pytest.CaptureFixture[str], index: Path) -> None:
+    found = value_of(capsys, "owner", index, "jane", "--build", build_folder())
+    assert found["released"]["files"] == 4
+    assert found["dropped"]["files"] >= 1
+    assert found["elsewhere"]["exact"]["contents"] == 1
+    done, told, _ = run(capsys, "owner", index, "jane", "--build", build_folder())
+    assert done == 0 and "license_not_permissive" in told
+    page = value_of(capsys, "repository", index, "git@github.com:Jane/Lib.git", "--list", "files", "--count", "1")
+    assert (len(page["rows"]), page["total"], page["next"]) == (1, 3, 1)
+    done, told, _ = run(capsys, "repository", index, "jane/lib", "--list", "exact")
+    assert "vendored_util/util.py" in told
+
+
+def test_a_file_is_looked_up_by_id_or_by_itself(
+    capsys: pytest.CaptureFixture[str], index: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "util.py"
+    path.write_text(UTIL)
+    for asked in (path, content_id(UTIL.encode())):
+        assert len(value_of(capsys, "file", index, asked)["found"]) == 1
+    done, told, _ = run(capsys, "file", index, "0" * 40)
+    assert done == 0 and "not found; searched: corpus 1.0.0" in told
+
+
+def test_words_are_searched_with_their_lines(capsys: pytest.CaptureFixture[str], index: Path) -> None:
+    done, told, _ = run(capsys, "text", index, '"parse http request" -path:tests')
+    assert done == 0 and "def parseHTTPRequest" in told
+    assert told.splitlines()[-1] == "text: 1 of 1 files; searched: corpus 1.0.0"
+
+
+def test_a_checkout_is_scanned_to_a_table_json_and_sarif(
+    capsys: pytest.CaptureFixture[str], index: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    (folder / "a.py").write_text(UTIL)
+    (folder / "b.py").write_text("pass\n" + UTIL)
+    done, told, _ = run(capsys, "scan", index, folder, "--sarif", tmp_path / "log.sarif")
+    assert done == 0 and "2 files, 1 in the corpus whole, 1 with copied spans" in told
+    assert len(json.loads((tmp_path / "log.sarif").read_text())["runs"][0]["results"]) == 2
+    value = value_of(capsys, "scan", index, folder, "--own", "jane", "--own", "john/tool")
+    assert value["summary"]["own"] == 2
+
+
+def test_what_is_removed_is_gone_from_every_verb(capsys: pytest.CaptureFixture[str], index: Path) -> None:
+    gone = value_of(capsys, "remove", index, "--owner", "github.com/jane")
+    assert gone["places"] > 0
+    assert value_of(capsys, "owner", index, "github.com/jane/lib")["released"]["files"] == 0
+    assert value_of(capsys, "text", index, "parse")["num_files"] == 0
+    assert value_of(capsys, "file", index, content_id(HTTP.encode()))["found"] == []
+
+
+def test_readers_hide_what_a_suppression_list_names(
+    capsys: pytest.CaptureFixture[str], index: Path, tmp_path: Path
+) -> None:
+    path = listed(tmp_path / "list.jsonl", entry(name="jane"))
+    assert value_of(capsys, "owner", index, "github.com/jane/lib", "--suppressions", path)["released"]["files"] == 0
+    assert value_of(capsys, "text", index, "parse", "--suppressions", path)["num_files"] == 0
+    assert value_of(capsys, "owner", index, "github.com/jane/lib")["released"]["files"] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "told"),
+    [
+        (("owner", "{nothing}", "jane"), 1, "is no search index"),
+        (("owner", "{index}", "a b c"), 1, "names no owner"),
+        (("repository", "{index}", "github.com/jane"), 2, "is an owner"),
+        (("file", "{index}", "zz"), 1, "identifies no file"),
+        (("text", "{index}", "++"), 1, "no word to search for"),
+        (("scan", "{index}", "{nothing}"), 1, "is no folder"),
+        (("scan", "{index}", ".", "--max-bytes", "0"), 2, "at least 1"),
+        (("snippet", "{index}", "{nothing}"), 1, "No such file"),
+        (("remove", "{index}", "--owner", "jane"), 2, "host/owner"),
+        (("remove", "{index}", "--content", "12"), 1, "content id"),
+        (("remove", "{index}", "--removals", "{nothing}"), 1, "cannot be read"),
+        (("build", "{nothing}", "--index", "{index}2"), 1, "is no release"),
+        (("owner", "{index}", "jane", "--build", "{nothing}"), 1, ""),
+        (("owner", "{index}", "jane", "--suppressions", "{nothing}"), 1, "cannot be read"),
+    ],
+)  # fmt: skip
+def test_errors_are_one_clear_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, ...], exit_code: int, told: str
+) -> None:
+    named = {"index": published().folder, "nothing": tmp_path / "nothing"}
+    done, out, error = run(capsys, *(one.format(**named) for one in words))
+    assert done == exit_code and out == ""
+    assert error.startswith("fairstack: ") and error.count("\n") == 1
+    assert told in error
