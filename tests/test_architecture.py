@@ -91,7 +91,8 @@ def test_every_verb_is_documented() -> None:
         for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), ROOT / "CHANGELOG.md"]
     )
     for verb in (
-        "build", "refresh", "release", "report", "why", "verify", "similar", "license", "language", "pii", "benchmarks", "export", "suppressions", "prove", "review",
+        "build", "refresh", "release", "report", "why", "verify", "similar", "license", "language", "pii", "benchmarks", "export",
+        "suppressions", "prove", "review",
         "recheck", "update", "purge",
     ):  # fmt: skip
         assert f"data {verb}" in documents or f"|{verb}|" in documents, verb

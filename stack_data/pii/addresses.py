@@ -51,12 +51,18 @@ def ipv4_span(source: Source, start: int, end: int) -> Span | None:
     before, after = source.before(start, 60), source.after(end, 24)
     # Most of what stands in lists of addresses has no word before it.
     words = before if _LETTER.search(before) else b""
-    if _VERSION_BEFORE.search(words[-40:]) or after[:1] in (b"-", b"+") and after[1:2].isalnum():
+    if words and _VERSION_BEFORE.search(words[-40:]) or after[:1] in (b"-", b"+") and after[1:2].isalnum():
         return None
-    is_place = b"://" in before and before.rstrip(b"[").endswith(b"//") or _names_place(words)
-    if _OPERATOR_BEFORE.search(before) and not before.endswith(b"//") and not (is_place and before[-1:] in b"@="):
+    is_place = words != b"" and (before.rstrip(b"[").endswith(b"://") or _names_place(words))
+    if _OPERATOR_BEFORE.search(before[-6:]) and not before.endswith(b"//") and not (is_place and before[-1:] in b"@="):
         return None
-    if _OBJECT_BEFORE.search(words) or _ARCS.match(source.text, start) and sorted(octets)[2] < 60 and not is_place:
+    if (
+        words
+        and _OBJECT_BEFORE.search(words)
+        or _ARCS.match(source.text, start)
+        and sorted(octets)[2] < 60
+        and not is_place
+    ):
         return None
     if _HEADING.match(before) and _TITLE.match(after) and max(octets) < 100:
         return None

@@ -33,6 +33,7 @@ _DIGITS = b"0123456789"
 _NOT_ASCII = bytes(range(128, 256))
 _HEX_DIGITS = _DIGITS + b"abcdefABCDEF"
 _AT, _DOT, _COLON, _DASH, _PLUS, _OPEN, _SLASH, _BACKSLASH = b"@.:-+(/\\"
+_ANY = ~np.uint64(0)
 _LEAST_USER = 20
 """A shorter name in a URL is no key."""
 _BLOCK = 1 << 15
@@ -72,7 +73,7 @@ _KINDS = _byte_kinds()
 
 @functools.cache
 def _pairs(phones: bool) -> npt.NDArray[np.uint8]:
-    """Return why any two bytes are looked at closer: uint8[65536], bits."""
+    """Return why any two bytes are looked at closer, bits: uint8[131072], the second half for those inside a word."""
     pairs = np.zeros((256, 256), np.uint8)
     anchors = [
         (b"kK", b"eE"),
@@ -88,9 +89,23 @@ def _pairs(phones: bool) -> npt.NDArray[np.uint8]:
         pairs[np.ix_(list(firsts), list(seconds))] |= _ANCHOR
     heads = literals().heads.reshape(256, 256) >= 0
     is_alnum = (_KINDS & _ALNUM) > 0
-    pairs[is_alnum[:, None] & heads] |= _WORD
     pairs[~is_alnum[:, None] & heads] |= _SIGN
-    return pairs.reshape(-1)
+    within = pairs.reshape(-1).copy()
+    pairs[is_alnum[:, None] & heads] |= _WORD
+    return np.concatenate([pairs.reshape(-1), within])
+
+
+@functools.cache
+def _thirds(phones: bool) -> npt.NDArray[np.uint64]:
+    """Return for any two bytes which third byte may follow for them to be looked at: uint64[65536], by its last six bits."""
+    table = literals()
+    thirds = np.where(_pairs(phones)[:65536] & _ANCHOR, _ANY, np.uint64(0))
+    for first, last in zip(table.offsets[:-1], table.offsets[1:], strict=True):
+        literal = table.bytes[first:last].tolist()
+        for second in literal[1:2] or range(256):
+            bit = np.uint64(1 << (literal[2] & 63)) if len(literal) > 2 else _ANY
+            thirds[literal[0] << 8 | second] |= bit
+    return thirds
 
 
 def find(texts: pa.LargeStringArray, phones: bool = False) -> Candidates:
@@ -106,6 +121,7 @@ def find(texts: pa.LargeStringArray, phones: bool = False) -> Candidates:
         valid,
         _KINDS,
         _pairs(phones),
+        _thirds(phones),
         phones,
         table.bytes,
         table.offsets,
@@ -129,27 +145,27 @@ def _put(out, count, what, row, start, end, first, last):  # type: ignore[no-unt
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]
-def _mark(content, begin, at, stop, end, pairs, kinds, places):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _mark(content, begin, at, stop, end, pairs, thirds, kinds, places):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Write the places from `at` to `stop` worth a closer look; return how many. A tight loop: nothing is called."""
     count = 0
+    before = np.int64(content[at - 1]) if at > begin else 0
+    inside = np.int64(kinds[before] & _ALNUM) if at < begin + 2 or content[at - 2] != _BACKSLASH else 0
     for place in range(at, min(stop, end - 1)):
-        pair = pairs[np.int64(content[place]) << 8 | content[place + 1]]
-        if pair == 0:
-            continue
+        byte = np.int64(content[place])
+        pair = byte << 8 | content[place + 1]
+        if pairs[inside << 16 | pair]:
+            third = np.uint64(content[place + 2] if place + 2 < end else 0) & np.uint64(63)
+            if thirds[pair] >> third & np.uint64(1):
+                places[count] = place
+                count += 1
         # Inside a word nothing begins, unless what stands before is an escape such as \n.
-        if (
-            pair != _WORD
-            or place == begin
-            or not kinds[content[place - 1]] & _ALNUM
-            or (place > begin + 1 and content[place - 2] == _BACKSLASH)
-        ):
-            places[count] = place
-            count += 1
+        inside = np.int64(kinds[byte] & _ALNUM) * (before != _BACKSLASH)
+        before = byte
     return count
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[misc]
-def _find(content, offsets, valid, kinds, pairs, phones, lit_bytes, lit_offsets, least, heads, order):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _find(content, offsets, valid, kinds, pairs, thirds, phones, lit_bytes, lit_offsets, least, heads, order):  # type: ignore[no-untyped-def]  # pragma: no cover
     out = np.empty((256, 6), np.int64)
     places = np.empty(_BLOCK, np.int64)
     count = 0
@@ -159,7 +175,7 @@ def _find(content, offsets, valid, kinds, pairs, phones, lit_bytes, lit_offsets,
             continue
         named_until = begin
         for block in range(begin, end, _BLOCK):
-            marked = _mark(content, begin, block, block + _BLOCK, end, pairs, kinds, places)
+            marked = _mark(content, begin, block, block + _BLOCK, end, pairs, thirds, kinds, places)
             for at in places[:marked]:
                 byte, after = content[at], content[at + 1]
                 pair = pairs[np.int64(byte) << 8 | after]

@@ -26,6 +26,7 @@ _LOCAL = re.compile(rf"[{_LETTERS}0-9._%+'-]+\Z")
 _HOST = re.compile(rf"[{_LETTERS}0-9.-]+")
 _ASCII_HOST = re.compile(rb"[A-Za-z0-9.-]+")
 _MOST_DIGITS = 10
+_DIGIT, _PIECES = re.compile(rb"\d"), re.compile(rb"\d[.-]\d")
 _ESCAPE = re.compile(rb"\\(?:u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|x[0-9A-Fa-f]{2}|[abfnrtv])")
 _SHORT = re.compile(rb"[A-Za-z_]{1,2}@[A-Za-z_]{1,2}\.[A-Za-z]{2,3}")
 
@@ -65,8 +66,8 @@ def _domains(domain: bytes) -> Iterator[bytes]:
     if not domain.isascii():
         match = _HOST.match(domain.decode("utf-8", "replace"))
         yield match[0].encode().rstrip(b".-") if match else b""
-        match = _ASCII_HOST.match(domain)
-        domain = match[0] if match else b""
+        plain = _ASCII_HOST.match(domain)
+        domain = plain[0] if plain else b""
     yield domain.rstrip(b".-")
 
 
@@ -139,5 +140,6 @@ def _is_message(source: Source, start: int, end: int) -> bool:
         return True
     if source.text[start - 1 : start] != b"<" or not start:
         return False
-    drawn = len(re.findall(rb"\d", local)) >= _MOST_DIGITS and source.text[end : end + 1] == b">"
-    return drawn or _MESSAGE_ID.search(source.before(start, 30)) is not None
+    # People have numbers in their names, but not in pieces.
+    drawn = len(_DIGIT.findall(local)) >= _MOST_DIGITS and _PIECES.search(local) and source.text[end : end + 1] == b">"
+    return bool(drawn) or _MESSAGE_ID.search(source.before(start, 30)) is not None

@@ -12,7 +12,7 @@ from stack_data.pii.source import Source, Span
 from stack_data.pii.verbatim import is_verbatim
 from stack_data.records import SPAN
 
-RULE_VERSION = 1
+RULE_VERSION = 2
 KINDS = ("email", "ip_address", "key", "password")
 """What is looked for by default; "phone" may be added."""
 SECRETS = frozenset(("key", "password"))

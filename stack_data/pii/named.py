@@ -62,6 +62,8 @@ def span(source: Source, start: int, end: int, first: int, last: int) -> Span | 
     if not kind or secrets.OWN.fullmatch(name) or not _is_assigned(source, first, name, between):
         return None
     quoted = text[start - 1 : start] in (b'"', b"'", b"`") or _PERCENT.search(between) is not None
+    if not quoted and between != b"=" and secrets.TYPE.fullmatch(value):
+        return None
     if kind == "password":
         good = secrets.is_password(value) and (quoted or _is_setting(source, first, last, value))
         return Span(kind, start, end) if good or (quoted and secrets.is_passphrase(value)) else None

@@ -39,6 +39,10 @@ _CLASSES = bytes(
     48 if 48 <= byte <= 57 else 65 if 65 <= byte <= 90 else 97 if 97 <= byte <= 122 else 33 for byte in range(256)
 )
 """A digit as 0, upper case as A, lower case as a, the rest as !."""
+_LONG_RUN = re.compile(rb"[A-Z]?[a-z]{6,}|[A-Z]{6,}")
+_DJANGO = re.compile(rb"[a-z0-9!@#$%^&*(_=+)-]{50}")
+_PATTERN = re.compile(rb"\\|a-z|A-Z|0-9|\(\?[:=!<P]|://|\$\{|\{\{|^<.*>$|::")
+"""What a regular expression or an address has."""
 _VOWEL = re.compile(rb"[aeiouy]", re.IGNORECASE)
 _SIGNS = re.compile(rb"[!@#$%^&*?~+=]")
 _PATH = re.compile(rb"://|^[.~]?/|^[A-Za-z]:[\\/]|^[\w-]+(?:/[\w.-]+)+$")
@@ -50,8 +54,11 @@ _LEET = re.compile(rb"(?<=[A-Za-z])[013457](?=[A-Za-z])")
 _VERSIONED = re.compile(rb"(?i)log4j|slf4j|md5|sha1|web3|d3|s3|[vx]\d")
 """Names with a digit in them that stands for no letter."""
 _WEAK = re.compile(rb"(?i)test|demo|mock|fake")
+_TIME = re.compile(rb"\d{4}-\d\d-\d\d[T ]?")
+TYPE = re.compile(rb"_*[a-z]*(?:[A-Z][a-z]+\d{0,4}){3,}[A-Z]?[\d_]*x?")
+"""The name of a type, in words."""
 _DOTTED = re.compile(rb"[A-Za-z_]\w*(?:(?:\.|::|->)[A-Za-z_]\w*(?:\(\))?)+")
-_CODE = re.compile(rb"[(){}\[\]]|\\[wdsnrtbux]|=>|==|&&|\|\||%[0-9.]*[sdifxu]\b|\.\*|\[\^|\|")
+_CODE = re.compile(rb"[(){}\[\]]|\\[wdsnrtbux]|=>|==|=!\d|&&|\|\||%[0-9.]*[sdifxu]\b|\.\*|\[\^|\|")
 
 
 @functools.cache
@@ -74,7 +81,7 @@ def is_placeholder(value: bytes, long: bool = False) -> bool:
     if not long and len(value) < 200 and _placeholder().search(folded):
         return True
     core = folded.translate(None, _NOT_ALNUM)
-    few = len(set(core)) < min(5, 1 + len(core) // 2)
+    few = len(set(core)) < (5 if len(core) < 6 else min(5, 1 + len(core) // 2))
     return few or core.rstrip(b"0123456789") in _words("values", "whole") or _is_sequence(core)
 
 
@@ -119,12 +126,17 @@ def is_symbolic(value: bytes) -> bool:
     """Tell whether a value was drawn from letters, digits and signs alike, as frameworks make their secret keys."""
     if not 32 <= len(value) <= 160 or not value.isascii() or not value.decode().isprintable() or value.count(b" ") > 6:
         return False
+    # Django's alphabet has few signs and no upper case: its keys have a length by which they are known.
+    known = _DJANGO.fullmatch(value) is not None
     classes = value.translate(_CLASSES)
     signs = set(value) & set(_NOT_ALNUM) - set(b" _-./\\")
-    if len(signs) < 5 or classes.count(b"!") < 0.12 * len(value) or classes.count(b"0") < 2:
+    if len(signs) < (3 if known else 5) or classes.count(b"!") < 0.12 * len(value) or classes.count(b"0") < 2:
         return False
     rate = sum(map(operator.ne, classes, classes[1:])) / (len(value) - 1)
-    return rate >= 0.45 and sum(map(len, _spoken(value))) < 0.4 * len(value) and not _is_sequence(value)
+    words = sum(len(run) for run in _LONG_RUN.findall(value) if _VOWEL.search(run))
+    if rate < (0.35 if known else 0.45) or words > (0.35 if known else 0.2) * len(value):
+        return False
+    return not _PATTERN.search(value) and not _is_sequence(value)
 
 
 def is_drawn_uuid(value: bytes) -> bool:
@@ -158,7 +170,7 @@ def is_password(value: bytes) -> bool:
         return False
     if _UUID.fullmatch(value) or _HASHED.match(value) or _ENCODED_OTHERS.match(value) or _PATH.search(value):
         return False
-    if _FILE.search(value) or _CODE.search(value):
+    if _FILE.search(value) or _CODE.search(value) or _TIME.match(value):
         return False
     if (_DOTTED.fullmatch(value) or _ENDING.search(value)) and not _digits_for_letters(value):
         return False

@@ -129,17 +129,23 @@ def _is_secret(rule: Shape, value: bytes, literal: bytes) -> bool:
     if rule.kind == "password":
         return secrets.is_password(_decoded(value) if rule.name == "basic" else value)
     if rule.symbols:
-        return secrets.is_symbolic(value)
+        return secrets.is_symbolic(value.replace(literal, b"", 1))
     if secrets.is_placeholder(value.replace(literal, b"", 1), rule.name == "jwt"):
         return False
     return not rule.random or secrets.is_random(value)
 
 
 def _beside(text: bytes, pattern: re.Pattern[bytes], first: int, last: int) -> Iterator[Span]:
-    for match in pattern.finditer(text, max(0, first - _NEAR), min(len(text), last + _NEAR)):
+    most = min(len(text), last + _NEAR)
+    for match in pattern.finditer(text, max(0, first - _NEAR), most):
         value = match[0]
-        # Hexadecimal digits and paths have the length of a key, too.
-        if not value.islower() and secrets.is_random(value, 32) and not secrets.is_placeholder(value):
+        # Hexadecimal digits and paths have the length of a key, too; and what the stretch cuts off is not known.
+        if (
+            not value.islower()
+            and secrets.is_random(value, 32)
+            and not secrets.is_placeholder(value)
+            and (match.end() < most or most == len(text))
+        ):
             yield Span("key", *match.span())
 
 
@@ -167,10 +173,12 @@ def _detector(plugin: Plugin) -> Any:
 
 
 def _of_plugin(source: Source, plugin: Plugin, start: int) -> Iterator[Span]:
-    first, last = source.stretch(start, _BLOCK)
     # Each stretch is shown to each detector once, however often the literal stands in it.
-    if source.known.setdefault((plugin.name, first), start) != start:
+    block, until = source.known.get((plugin.name, 0), (-1, 0))
+    if block == start // _BLOCK and start < until:
         return
+    first, last = source.stretch(start, _BLOCK)
+    source.known[plugin.name, 0] = start // _BLOCK, last
     line = source.text[first:last]
     if not _VALUE.search(line):
         return

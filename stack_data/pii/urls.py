@@ -17,7 +17,8 @@ _SIGN = re.compile(rb"[<>{}\[\]()|,;'\"\\ ]|\.\.\.|\*\*\*|^:")
 
 def _is_key(user: bytes) -> bool:
     """Tell whether the user of a URL that has no password is a key, as in the addresses that programs report errors to."""
-    return (_HEX.fullmatch(user) is not None or secrets.is_random(user, 20)) and not secrets.is_placeholder(user)
+    drawn = _HEX.fullmatch(user) is not None or (not user.islower() and secrets.is_random(user, 20))
+    return drawn and not secrets.is_placeholder(user)
 
 
 def span(source: Source, start: int, end: int) -> Span | None:

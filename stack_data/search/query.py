@@ -14,9 +14,10 @@ import numpy.typing as npt
 from stack_data.search.answer import Answer
 from stack_data.search.candidates import MOST_CONTENTS, Probed, Queue, next_round, probe, queued, varied
 from stack_data.search.listing import lexemes_of, listed
+from stack_data.search.outlines import Outlined
 from stack_data.search.protocol import SearchIndex
 from stack_data.search.readings import Readings, read
-from stack_data.search.verify import MOST_BYTES, Verified, verify
+from stack_data.search.verify import MOST_BYTES, WHOLE, Verified, verify
 from stack_data.search.views import BLINDED
 
 ROUND = 8, 64
@@ -48,7 +49,8 @@ def _rounds(
     queue, rounds = queued(index, probed), []
     is_read, is_whole = np.zeros(len(queue), np.bool_), True
     coverage = np.zeros(len(readings.lexemes), np.int32)
-    num_bytes, num_read, most_bytes = 0, 0, MOST_BYTES[0] + MOST_BYTES[1] * len(readings.data)
+    num_bytes, num_read = 0, 0
+    most_bytes = (MOST_BYTES[0] + MOST_BYTES[1] * len(readings.data)) * (1 if isinstance(index, Outlined) else WHOLE)
     while num_bytes < most_bytes:
         size = min(ROUND[1], 1 + (most_bytes - num_bytes) * num_read // num_bytes) if num_bytes else ROUND[0]
         documents = np.sort(queue.document[_next(queue, is_read, coverage, size)])

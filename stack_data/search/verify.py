@@ -27,6 +27,8 @@ from stack_data.search.views import BLINDED, CODE, LEXEME
 
 MOST_BYTES = 2 << 20, 40
 """Bytes of texts that one query reads before it says `capped`: so many, and so many for each of its own."""
+WHOLE = 8
+"""How many times as much where an index knows no marks, so that whole texts are read."""
 MOST_PAIRS = 500_000, 20_000
 """Pairs of places that one query looks at in one round and view, and of those of one piece of a content: more occur only where both
 repeat themselves."""

@@ -25,7 +25,8 @@ def kept(sizes: list[int], languages: list[str] | None = None) -> pa.Table:
     return pa.table(
         {
             "content_id": ids(len(sizes)), "text_bytes": pa.array(sizes, pa.int64()),
-            "language": pa.array(["C" if name == "commit" else name for name in names]).dictionary_encode(), "is_commit": pa.array([name == "commit" for name in names]),
+            "language": pa.array(["C" if name == "commit" else name for name in names]).dictionary_encode(),
+            "is_commit": pa.array([name == "commit" for name in names]),
         }
     )  # fmt: skip
 
