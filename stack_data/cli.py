@@ -285,6 +285,12 @@ def _purge(arguments: argparse.Namespace) -> int:
         out(f"release {version}: {counted(record.facts['num_files'], 'file')} taken out")
     for path in done.removals:
         out(f"removal list for those who hold a copy: {path}")
+    index = arguments.build / "index"
+    if done.removals and (index / "index.json").exists():
+        # An index is made of releases and knows them by their removal lists.
+        for path in done.removals:
+            out(f"the index still has it: fairstack search remove {index} --removals {path}")
+        out(f"and then, to erase it there too: fairstack search merge {index}")
     told = f"{counted(done.num_contents, 'content')} erased" if done.record else "nothing was left to erase"
     out(f"purge: {told}; check it with: fairstack data verify {arguments.build}")
     return 0
