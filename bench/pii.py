@@ -334,11 +334,11 @@ FULL = {
     "IPv4 addresses": "{1}.{2}.{3}.7 ",
     "keys in assignments": 'api_key = "{4}"\n',
     "passwords in assignments": 'password = "{0}Gran!te"\n',
-    "tokens": "gho_{4}{0:012} ",
+    "tokens": "gho_{4} ",
     "passwords in URLs": "ftp://up:Gran{0}te!@files.oxbow.dev/ ",
     "the name of a detector": "ibm ",
 }
-"""What texts are full of; numbers and 24 letters and digits are drawn by a seed."""
+"""What texts are full of; numbers and 36 letters and digits are drawn by a seed."""
 
 
 def full(mebibytes: int) -> None:
@@ -350,7 +350,7 @@ def full(mebibytes: int) -> None:
         pieces, length = [], 0
         while length < size:
             octets = drawn.randrange(11, 190), drawn.randrange(100, 250), drawn.randrange(250)
-            pieces.append(piece.format(len(pieces), *octets, "".join(drawn.choices(letters, k=24))))
+            pieces.append(piece.format(len(pieces), *octets, "".join(drawn.choices(letters, k=36))))
             length += len(pieces[-1])
         column = pa.array(["".join(pieces)[:size]], pa.large_string())
         start = time.process_time()
