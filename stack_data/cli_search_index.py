@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from stack_data.counting import counted
 from stack_data.errors import ConfigError
 from stack_data.terminal import add_verb, out, progress_of
 
@@ -120,7 +121,9 @@ def _told(arguments: argparse.Namespace, folder: Path, added: Sequence[Any]) -> 
         out(json.dumps({"index": str(folder), "added": facts}))
         return 0
     for one in facts:
-        new = f"{one['contents']:,} contents, {one['texts']:,} of them new, at {one['places']:,} places"
+        new = (
+            f"{counted(one['contents'], 'content')}, {one['texts']:,} of them new, at {counted(one['places'], 'place')}"
+        )
         out(f"{one['release']}: " + (new if one["segments"] else "was there already"))
     out(f"index: {folder}")
     return 0
@@ -139,7 +142,8 @@ def _merge(arguments: argparse.Namespace) -> int:
     say(
         arguments,
         facts,
-        "merge: " + ", ".join(f"{value} {name.removeprefix('num_')}" for name, value in facts.items()),
+        f"merge: {counted(done.num_contents, 'content')} in {counted(done.num_after, 'segment')} ({done.num_before:,} before), "
+        f"{done.num_dropped:,} erased" + (f"; deny batch {done.deny_batch}" if done.deny_batch else ""),
     )
     return 0
 
@@ -194,7 +198,7 @@ def _remove(arguments: argparse.Namespace) -> int:
         )
     )  # fmt: skip
     places, contents = sum(one.num_places for one in done), sum(one.num_contents for one in done)
-    text = f"remove: {places:,} places, {contents:,} contents are in no answer any more; to erase them: search merge"
+    text = f"remove: {counted(places, 'place')} and {counted(contents, 'content')} taken out of every answer; to erase them: search merge"
     say(arguments, {"places": places, "contents": contents}, text)
     return 0
 
@@ -211,6 +215,6 @@ def _verify(arguments: argparse.Namespace) -> int:
 
     done = verify_index(arguments.index)
     problems = [*done.problems, *keyword_index.verify(arguments.index)]
-    text = f"verify: {done.num_contents:,} contents in {done.num_segments:,} segments, {len(problems):,} problems"
+    text = f"verify: {counted(done.num_contents, 'content')} in {counted(done.num_segments, 'segment')}, {counted(len(problems), 'problem')}"
     say(arguments, {"contents": done.num_contents, "problems": problems}, "\n".join([*problems, text]))
     return 1 if problems else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from stack_data.counting import counted
 from stack_data.report.attrition import human_bytes
 from stack_data.search.answer import GUARANTEED, Answer, Match
 from stack_data.search.keyword_index import Files
@@ -31,7 +32,7 @@ def snippet_text(answer: Answer) -> str:
     floor = ", ".join(f"{count} {kind}" for kind, count in GUARANTEED.items())
     contents = len({one.content_id for one in answer.matches})
     lines.append(
-        f"snippet: {len(answer.matches):,} matches in {contents:,} files; {_labels(answer)}; copies are found for certain from "
+        f"snippet: {counted(len(answer.matches), 'match', 'matches')} in {counted(contents, 'file')}; {_labels(answer)}; copies are found for certain from "
         f"so many tokens on: {floor}"
     )
     return "\n".join(lines)
@@ -50,20 +51,22 @@ def owned_text(found: Owned, dropped: Mapping[str, Any] | None) -> str:
     """Return what an index has of an owner or repository. dropped: the second part, where a build was given."""
     released = found.released
     lines = [
-        f"released: {released.files:,} files, {released.contents:,} contents, {human_bytes(released.num_bytes)}",
+        f"released: {counted(released.files, 'file')}, {counted(released.contents, 'content')}, {human_bytes(released.num_bytes)}",
         *_tally("languages", released.languages), *_tally("licences", released.licenses), *_tally("versions", released.versions),
     ]  # fmt: skip
     if found.num_repositories > 1:
-        lines += [f"  {host}/{name}: {files:,} files" for host, name, files in found.repositories[:MOST]]
+        lines += [f"  {host}/{name}: {counted(files, 'file')}" for host, name, files in found.repositories[:MOST]]
         rest = found.num_repositories - MOST
         lines += [f"  and {rest:,} more repositories"] if rest > 0 else []
     if dropped is not None:
-        lines.append(f"dropped: {dropped['files']:,} files")
+        lines.append(f"dropped: {counted(dropped['files'], 'file')}")
         lines += [f"  {one['files']:,} {one['reason']}: {one['meaning']}" for one in dropped["reasons"]]
     lines += [_elsewhere("identical copies at others' places", found.exact)]
     lines += [_elsewhere("others' files that yours are near duplicates of", found.near)]
     labels = ", ".join(one.label for one in found.searched) or "no release"
-    state = "nothing is released under this name" if not released.files else f"{released.files:,} files are released"
+    state = (
+        "nothing is released under this name" if not released.files else f"{counted(released.files, 'file')} released"
+    )
     return "\n".join([*lines, f"{found.asked.name}: {state}; searched: {labels}"])
 
 
@@ -75,8 +78,8 @@ def _tally(name: str, counts: Mapping[str, int]) -> Iterator[str]:
 
 def _elsewhere(what: str, found: Elsewhere) -> str:
     return (
-        f"{what}: {found.contents:,} contents, {human_bytes(found.num_bytes)}, at {found.places:,} places "
-        f"in {found.repositories:,} repositories"
+        f"{what}: {counted(found.contents, 'content')}, {human_bytes(found.num_bytes)}, at {counted(found.places, 'place')} "
+        f"in {counted(found.repositories, 'repository', 'repositories')}"
     )
 
 

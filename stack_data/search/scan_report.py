@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from stack_data.counting import counted
 from stack_data.search.answer import GUARANTEED, Answer, as_json
 from stack_data.search.files_lookup import facts_json
 from stack_data.search.scan import Found, Scan
@@ -70,10 +71,10 @@ def scan_text(scan: Scan) -> str:
     if counts["licenses"]:
         lines.append(
             "licences of findings: "
-            + ", ".join(f"{name} ({number:,} files)" for name, number in counts["licenses"].items())
+            + ", ".join(f"{name} ({counted(number, 'file')})" for name, number in counts["licenses"].items())
         )
     lines.append(
-        f"scan: {counts['files']:,} files, {counts['identical']:,} in the corpus whole, {counts['matches']:,} with copied spans, "
+        f"scan: {counted(counts['files'], 'file')}, {counts['identical']:,} in the corpus whole, {counts['matches']:,} with copied spans, "
         f"{counts['nothing']:,} without a finding; searched: {', '.join(one.label for one in scan.searched) or 'no release'}"
     )
     return "\n".join(lines)
