@@ -18,9 +18,9 @@ import pytest
 from stack_data import signing
 from stack_data.optout.lists import read
 from tests.corpus import fairstack
+from tests.git_server import GitServer, answer, push
+from tests.git_server import make as serve
 from tests.leaving import code, commit, config, license_of, listed, made, repository, tree
-from tests.test_recheck import GitServer, answer, push
-from tests.test_recheck import make as serve
 
 DAY = "2026-11-21"
 SECRET, PUBLIC = signing.new_key()

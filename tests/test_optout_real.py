@@ -28,10 +28,10 @@ from stack_data.signals import is_signal_file
 from stack_data.sources.git_history import email_hash, key_id
 from stack_data.sources.remote_state import RemoteState
 from stack_data.verify import verify
+from tests.git_server import GitServer, redirect
 from tests.leaving import code, commit, config, entry, found, git, license_of, listed, made, names, repository, rows
 from tests.sources.test_archive import make_tar
 from tests.sources.test_remote import Server, server
-from tests.test_recheck import GitServer, redirect
 
 __all__ = ["server"]  # a fixture
 

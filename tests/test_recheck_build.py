@@ -13,8 +13,8 @@ from stack_data.governance import recheck_of
 from stack_data.purge import purge
 from stack_data.verify import verify
 from tests.corpus import fairstack
+from tests.git_server import GitServer, answer, redirect
 from tests.leaving import code, commit, config, entry, found, git, license_of, listed, made, names
-from tests.test_recheck import GitServer, answer, redirect
 
 PEOPLE = ("departed", "renamed", "reserving", "staying")
 
