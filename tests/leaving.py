@@ -37,19 +37,24 @@ def git(folder: Path, *words: str, **environment: str) -> str:
     return done.stdout.strip()
 
 
-def commit(folder: Path, files: Mapping[str, str | None], **environment: str) -> Path:
-    """Commit files (None: deleted) in a repository, which is made when there is none."""
+def stage(folder: Path, files: Mapping[str, bytes | str | None]) -> None:
+    """Put files (None: deleted) into a repository, which is made when there is none, and into its index."""
     if not (folder / ".git").exists():
         folder.mkdir(parents=True, exist_ok=True)
         git(folder, "init", "--quiet", "--initial-branch=main")
-    for name, text in files.items():
+    for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if text is None:
+        if content is None:
             path.unlink()
         else:
-            path.write_text(text)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
     git(folder, "add", "--all")
+
+
+def commit(folder: Path, files: Mapping[str, str | None], **environment: str) -> Path:
+    """Commit files (None: deleted) in a repository, which is made when there is none."""
+    stage(folder, files)
     git(folder, "commit", "--quiet", "--message", "files", **environment)
     return folder
 

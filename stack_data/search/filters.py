@@ -79,12 +79,17 @@ def _neighbours(view, bounds):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def within_varied(varied, bounds, k):  # type: ignore[no-untyped-def]
-    """Tell of each gram of k tokens whether it lies in a varied window: bool[G], in the order of `grams_of`."""
+def _num_grams(bounds, k):  # type: ignore[no-untyped-def]
     total = 0
     for row in range(len(bounds) - 1):
         total += max(bounds[row + 1] - bounds[row] - k + 1, 0)
-    wanted = np.zeros(total, np.bool_)
+    return total
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def within_varied(varied, bounds, k):  # type: ignore[no-untyped-def]
+    """Tell of each gram of k tokens whether it lies in a varied window: bool[G], in the order of `grams_of`."""
+    wanted = np.zeros(_num_grams(bounds, k), np.bool_)
     number = 0
     for row in range(len(bounds) - 1):
         latest = -1
@@ -99,10 +104,7 @@ def within_varied(varied, bounds, k):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)  # type: ignore[misc]
 def of_many_kinds(view, bounds, k):  # type: ignore[no-untyped-def]
     """Tell of each gram of k tokens whether it has at least LEAST_KINDS different tokens: bool[G], in the order of `grams_of`."""
-    total = 0
-    for row in range(len(bounds) - 1):
-        total += max(bounds[row + 1] - bounds[row] - k + 1, 0)
-    wanted = np.zeros(total, np.bool_)
+    wanted = np.zeros(_num_grams(bounds, k), np.bool_)
     number = 0
     for row in range(len(bounds) - 1):
         for first in range(bounds[row], bounds[row + 1] - k + 1):
