@@ -3,6 +3,7 @@
 Run: python bench/deny.py RELEASE OTHER [--remove NAME...]    e.g. build/demo/releases/1.1.0 build/sdists/releases/1.0.0 --remove pypi/-/rich
 RELEASE is indexed; each NAME in turn is removed from it (default: its five largest packages). Unrelated code: Python files of OTHER that are
 not in RELEASE and not of that package, one completion of 50 tokens after every 20th token, each judged by itself with 200 tokens before it.
+Batches: what judging a completion takes with the stored hashes dealt out to 1, 20 and 200 batches.
 Copies: spans of 2 N tokens of removed files that nothing else holds whole, word for word and with their names changed.
 """
 
@@ -17,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +27,13 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from stack_data.search import deny
+from stack_data.search import deny, deny_store
 from stack_data.search.build import build
-from stack_data.search.clone_urls import asked_of
 from stack_data.search.families import family_of
 from stack_data.search.index import Index, open_index
 from stack_data.search.lexer import NAME, lex
 from stack_data.search.owned import places_of, repositories_of
+from stack_data.search.owners import asked_in
 from stack_data.search.removals import remove
 
 COMPLETION, BEFORE, EVERY = 50, 200, 20
@@ -94,7 +96,7 @@ def copies(index: Index, removed: np.ndarray, rule: deny.Rule) -> Iterator[str]:
 
 def measure(folder: Path, other: Path, name: str) -> None:
     index = open_index(folder)
-    places = places_of(repositories_of(index.segments, asked_of(name)))
+    places = places_of(repositories_of(index, asked_in(index, name)))
     mine = np.unique(np.concatenate([one.contents() | one.segment.number << 32 for one in places]))
     remove(folder, repositories=[name])
     gone = mine[~index.living(mine)]
@@ -122,6 +124,39 @@ def measure(folder: Path, other: Path, name: str) -> None:
     for rule in deny.RULES:
         judged = [denied.refusal("", one, "Python") is not None for one in copies(index, gone, rule)]
         say(f"  copies of {2 * rule.guaranteed} tokens, {rule.name}: {np.mean(judged):.3f} of {len(judged)} refused")
+    batches(folder, texts)
+
+
+def batches(folder: Path, texts: list[bytes]) -> None:
+    """Time judging with the hashes that are stored dealt out to 1, 20 and 200 batches."""
+    every = list(completions(texts[:100]))
+    views = {rule.name: rule.k for rule in deny.RULES}
+    known = deny_store.read(folder / deny.DENY, views)
+    for count in (1, 20, 200):
+        now = deny_store.read(folder / deny.DENY, views).generation
+        dealt = {
+            name: replace(one, batches=(np.arange(len(one.hashes)) % count).astype(np.uint32))
+            for name, one in known.tables.items()
+        }
+        begin = time.perf_counter()
+        names = tuple(f"{number:016x}" for number in range(count))
+        deny_store.write(folder / deny.DENY, replace(known, generation=now, batches=names, tables=dealt), views)
+        taken = time.perf_counter() - begin
+        begin = time.perf_counter()
+        denied = deny.DenyIndex(folder)
+        opened = time.perf_counter() - begin
+        times = []
+        for _ in range(4):
+            begin = time.perf_counter()
+            for before, completion in every:
+                denied.refusal(before, completion, "Python")
+            times.append((time.perf_counter() - begin) / len(every))
+        begin = time.perf_counter()
+        deny.erase(folder, names[0])
+        say(
+            f"  {count} batches: {1e3 * min(times[1:]):.3f} ms a completion (best of 3 rounds of {len(every):,}); written in {taken:.2f} s, "
+            f"opened in {1e3 * opened:.0f} ms, one erased in {time.perf_counter() - begin:.2f} s"
+        )
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """Times snippet queries against an index of real code: warm, with a dropped page cache, known and unknown language.
 
-Run: python bench/search_query.py [FOLDER...] [--megabytes N] [--index FOLDER] [--queries N]
-default: the standard library and the site-packages of this interpreter. --index: asks an index that is there instead.
+Run: python bench/search_query.py [RELEASE...|FOLDER...] [--megabytes N] [--index FOLDER] [--queries N]
+default: the largest release below build/, or, where there is none, the standard library and the site-packages of this interpreter, taken
+as they are. --index: asks an index that is there instead. The release is the measure; folders hold near duplicates that a release has not.
 A query is 200 code tokens in a row out of a random text of the index, verbatim or with other names and another layout. Timed is
 `match` alone, from the string to the answer, verification and provenance included. For the cold column the index is closed, its
 files are dropped from the page cache and it is opened anew before each query; opening is not counted.
@@ -33,6 +34,7 @@ from stack_data import storage
 from stack_data.identity import content_id
 from stack_data.languages.names import by_extension
 from stack_data.search import index_state
+from stack_data.search.build import build
 from stack_data.search.documents import places_table, raw_column, relation_column
 from stack_data.search.families import family_of
 from stack_data.search.index import Index, open_index
@@ -138,6 +140,28 @@ def _contents(files: Sequence[File]) -> Contents:
     return Contents(columns, places, sizes, read, np.empty(0, np.int64))
 
 
+def read_index(folder: Path) -> list[File]:
+    """Return the texts of an index."""
+    index = open_index(folder)
+    files = []
+    for segment in index.segments:
+        rows = np.flatnonzero(segment.num_bytes > 0)
+        data, bounds = segment.texts.read(rows)
+        languages = segment.documents["language"].take(pa.array(rows)).to_pylist()
+        for row, language, begin, end in zip(
+            rows.tolist(), languages, bounds[:-1].tolist(), bounds[1:].tolist(), strict=True
+        ):
+            identity = segment.content_ids[row].ljust(20, b"\0").hex()
+            files.append(File(identity, data[begin:end].tobytes(), language, "", ""))
+    return files
+
+
+def largest_release() -> list[Path]:
+    """Return the largest release below build/, none where there is none."""
+    found = [one.parent for one in Path("build").glob("*/releases/*/manifest.json")]
+    return sorted(found, key=lambda one: sum(path.stat().st_size for path in one.rglob("*") if path.is_file()))[-1:]
+
+
 def snippets(files: Sequence[File], tokens: int, count: int, seed: int = 1) -> Iterator[tuple[File, str]]:
     """Yield pieces of exactly so many code tokens out of random texts, a text as likely as it is long."""
     draw = random.Random(seed)
@@ -241,18 +265,22 @@ def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description="Measure snippet queries.")
     paths = sysconfig.get_paths()
-    parser.add_argument("folders", nargs="*", type=Path, default=[Path(paths["stdlib"]), Path(paths["purelib"])])
+    parser.add_argument("folders", nargs="*", type=Path, help="releases, or folders of code")
     parser.add_argument("--megabytes", type=int, default=500)
     parser.add_argument("--index", type=Path, help="keep the index here, and take the one that is there")
     parser.add_argument("--queries", type=int, default=1000)
     options = parser.parse_args()
+    chosen = options.folders or largest_release() or [Path(paths["stdlib"]), Path(paths["purelib"])]
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.index or Path(scratch) / "index"
-        files = read_folders(options.folders, options.megabytes * 1_000_000)
-        megabytes = sum(len(one.text) for one in files) / 1e6
         begin = time.perf_counter()
         if not (folder / index_state.INDEX).exists():
-            write_index(files, folder)
+            if (chosen[0] / "manifest.json").exists():
+                build(chosen, folder)
+            else:
+                write_index(read_folders(chosen, options.megabytes * 1_000_000), folder)
+        files = read_index(folder)
+        megabytes = sum(len(one.text) for one in files) / 1e6
         sys.stdout.write(f"{len(files):,} files, {megabytes:,.0f} MB; index in {time.perf_counter() - begin:.0f} s\n")
         report(files, folder, options.queries)
         sys.stdout.write(f"anonymous resident memory, corpus included {anonymous_megabytes():,.0f} MB\n")

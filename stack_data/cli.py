@@ -275,25 +275,54 @@ def _purge(arguments: argparse.Namespace) -> int:
     from stack_data.purge import purge
 
     done = purge(arguments.build, progress_of(arguments))
+    index = arguments.build / "index"
+    followed = None
+    if (index / "index.json").exists():
+        from stack_data.search.purged import follow
+
+        followed = follow(index, done.removals, progress_of(arguments))
+    left = bool(followed and followed.problem)
     if arguments.json:
-        releases = {version: record.facts["num_files"] for version, record in done.releases.items()}
-        out(
-            json.dumps({"contents": done.num_contents, "releases": releases, "removals": list(map(str, done.removals))})
-        )
-        return 0
+        out(json.dumps(_purged_json(done, followed)))
+        return 1 if left else 0
     for version, record in done.releases.items():
         out(f"release {version}: {counted(record.facts['num_files'], 'file')} taken out")
     for path in done.removals:
         out(f"removal list for those who hold a copy: {path}")
-    index = arguments.build / "index"
-    if done.removals and (index / "index.json").exists():
-        # An index is made of releases and knows them by their removal lists.
-        for path in done.removals:
-            out(f"the index still has it: fairstack search remove {index} --removals {path}")
-        out(f"and then, to erase it there too: fairstack search merge {index}")
+        out(
+            f"for an index elsewhere: fairstack search remove INDEX --removals {path}, then: fairstack search merge INDEX"
+        )
+    if followed:
+        _show_followed(followed, done.removals)
     told = f"{counted(done.num_contents, 'content')} erased" if done.record else "nothing was left to erase"
     out(f"purge: {told}; check it with: fairstack data verify {arguments.build}")
-    return 0
+    return 1 if left else 0
+
+
+def _purged_json(done: Any, followed: Any) -> dict[str, Any]:
+    releases = {version: record.facts["num_files"] for version, record in done.releases.items()}
+    found = {"contents": done.num_contents, "releases": releases, "removals": list(map(str, done.removals))}
+    if followed:
+        found["index"] = {
+            "folder": str(followed.index), "places": followed.num_places, "erased": followed.num_erased,
+            "deny_batch": followed.deny_batch, "problem": followed.problem,
+        }  # fmt: skip
+    return found
+
+
+def _show_followed(followed: Any, removals: Sequence[Path]) -> None:
+    index = followed.index
+    if followed.problem and followed.is_hidden:
+        out(f"index: no answer has it any more, but its text is still in {index}: {followed.problem}")
+        out(f"to erase it there too, run the same command again, or: fairstack search merge {index}")
+    elif followed.problem:
+        out(f"index: {index} still has it: {followed.problem}")
+        for path in removals:
+            out(f"to take it out there: fairstack search remove {index} --removals {path}")
+    elif followed.num_places or followed.num_erased:
+        batch = f"; deny batch {followed.deny_batch}" if followed.deny_batch else ""
+        taken = f"{counted(followed.num_places, 'place')} taken out of {index}"
+        out(f"index: {taken}, {counted(followed.num_erased, 'content')} erased there{batch}")
 
 
 def _similar(arguments: argparse.Namespace) -> int:

@@ -47,7 +47,12 @@ def _add_readers(verbs: Any) -> None:
         verb.add_argument(
             "name", metavar="NAME", help="owner, host/owner/repo, a clone URL, pypi/-/name, npm/scope/name or a purl"
         )
-        verb.add_argument("--build", type=Path, metavar="BUILD", help="say too what this build dropped of it, and why")
+        verb.add_argument(
+            "--build",
+            type=Path,
+            metavar="BUILD",
+            help="say too what this build dropped of it, and why, and follow the other names it knows",
+        )
         verb.add_argument("--list", choices=("files", "exact", "near"), help="list its files, or others' copies")
         _paged(verb, 100)
 
@@ -129,10 +134,13 @@ def _owner(arguments: argparse.Namespace) -> int:
 
 def _owned(arguments: argparse.Namespace, needs_repository: bool) -> int:
     from stack_data.search import owners
+    from stack_data.search.aliases import aliases_of, build_around
     from stack_data.search.dropped import dropped
     from stack_data.search.lookup_text import owned_text, page_text
 
     index = _open(arguments)
+    build = arguments.build or build_around(arguments.index)
+    aliases = aliases_of(build, arguments.index, lists_of(arguments)) if build else None
     asked = owners.asked_in(index, arguments.name)
     if needs_repository and not asked.repo:
         raise ConfigError(f"{asked.name!r} is an owner; write host/owner/repo, or ask: search owner")
@@ -140,13 +148,13 @@ def _owned(arguments: argparse.Namespace, needs_repository: bool) -> int:
         first, count = arguments.first, arguments.count
         is_files = arguments.list == "files"
         page = (
-            owners.files(index, asked, first, count)
+            owners.files(index, asked, first, count, aliases)
             if is_files
-            else owners.copies(index, asked, arguments.list, first, count)
+            else owners.copies(index, asked, arguments.list, first, count, aliases)
         )
         say(arguments, page.to_json(), page_text(page))
         return 0
-    found = owners.owner(index, asked)
+    found = owners.owner(index, asked, aliases)
     left_out = dropped(arguments.build).of(asked) if arguments.build else None
     say(arguments, found.to_json() | {"dropped": left_out}, owned_text(found, left_out))
     return 0

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stack_data.counting import counted
-from stack_data.errors import ConfigError
+from stack_data.errors import ConfigError, InputError
 from stack_data.terminal import add_verb, out, progress_of
 
 
@@ -35,6 +35,14 @@ def add_verbs(verbs: Any) -> None:
     )
     deny.add_argument("index", type=Path, metavar="INDEX")
     deny.add_argument("--erase", metavar="BATCH", help="delete the hashes of one removal instead")
+    deny.add_argument(
+        "--erase-file",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="delete the hashes of these files instead",
+    )
 
     keywords = add_verb(verbs, "keywords", _keywords, "make an index's keyword search, or bring it up to date")
     keywords.add_argument("index", type=Path, metavar="INDEX")
@@ -153,6 +161,10 @@ def _deny(arguments: argparse.Namespace) -> int:
 
     from stack_data.search import deny
 
+    if arguments.erase and arguments.erase_file:
+        raise ConfigError(
+            "--erase deletes the hashes of a batch, --erase-file those of files; use one of them at a time"
+        )
     if arguments.erase:
         deny.erase(arguments.index, arguments.erase)
         say(
@@ -161,11 +173,27 @@ def _deny(arguments: argparse.Namespace) -> int:
             f"deny: batch {arguments.erase} is erased; nothing refuses that code any more",
         )
         return 0
+    if arguments.erase_file:
+        count = deny.erase_texts(arguments.index, [_with_language(one) for one in arguments.erase_file])
+        text = f"deny: {counted(count, 'hash', 'hashes')} of {counted(len(arguments.erase_file), 'file')} erased; nothing refuses that code any more"
+        say(arguments, {"erased_hashes": count}, text)
+        return 0
     done = deny.update(arguments.index)
     new = f"new batch {done.batch}; " if done.batch else "nothing new was removed; "
     text = f"deny: {new}{done.num_hashes:,} hashes, {done.num_exclusive:,} of them of nothing that is still there"
     say(arguments, asdict(done), text)
     return 0
+
+
+def _with_language(path: Path) -> tuple[str, str | None]:
+    from stack_data.inspect import read_text
+    from stack_data.languages.detection import detect_language
+    from stack_data.reasons import Reason
+
+    text = read_text(path)
+    if isinstance(text, Reason):
+        raise InputError(f"{path} has no text whose hashes could be erased: {text.meaning}")
+    return text, detect_language(str(path), text)
 
 
 def _keywords(arguments: argparse.Namespace) -> int:

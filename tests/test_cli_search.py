@@ -164,3 +164,28 @@ def test_errors_are_one_clear_line(
     assert done == exit_code and out == ""
     assert error.startswith("fairstack: ") and error.count("\n") == 1
     assert told in error
+
+
+def test_a_former_name_is_followed_where_a_build_knows_it(capsys: pytest.CaptureFixture[str], index: Path) -> None:
+    words = ("repository", index, "github.com/jane-before/lib")
+    assert value_of(capsys, *words)["released"]["files"] == 0
+    found = value_of(capsys, *words, "--build", build_folder())
+    assert found["released"]["files"] == 3
+    assert found["aliases"] == [{"alias": "github.com/jane-before/lib", "host": "github.com", "repo_name": "Jane/Lib"}]
+    _, told, _ = run(capsys, *words, "--build", build_folder())
+    assert "github.com/jane-before/lib is another name of github.com/Jane/Lib" in told
+    assert value_of(capsys, *words, "--build", build_folder(), "--list", "files")["total"] == 3
+
+
+def test_the_hashes_of_a_file_are_erased(capsys: pytest.CaptureFixture[str], index: Path, tmp_path: Path) -> None:
+    run(capsys, "remove", index, "--repository", "github.com/jane/lib")
+    assert value_of(capsys, "merge", index)["deny_batch"]
+    path = tmp_path / "http_client.py"
+    path.write_text(HTTP)
+    assert value_of(capsys, "deny", index, "--erase-file", path)["erased_hashes"] > 0
+    assert value_of(capsys, "deny", index, "--erase-file", path)["erased_hashes"] == 0
+    done, _, error = run(capsys, "deny", index, "--erase-file", path, "--erase", "x")
+    assert done and "use one of them at a time" in error
+    path.write_bytes(b"\0\1\2")
+    done, _, error = run(capsys, "deny", index, "--erase-file", path)
+    assert done and "has no text whose hashes could be erased" in error

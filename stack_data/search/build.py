@@ -23,7 +23,7 @@ from stack_data import storage
 from stack_data.errors import InputError
 from stack_data.memory import give_back
 from stack_data.progress import Progress, Silent
-from stack_data.search import index_state, removals
+from stack_data.search import deny, index_state, removals
 from stack_data.search.gathered import contents_of
 from stack_data.search.index_state import SEGMENTS, State
 from stack_data.search.protocol import Release
@@ -79,6 +79,8 @@ def add(
     with storage.locked(folder):
         state, segments = begin(folder)
         if found in state.releases:
+            # A killed addition may have named its segments and no more.
+            deny.follow_locked(folder)
             return Added(found, 0, 0, 0, 0, 0)
         if len(state.releases) == index_state.MAX_RELEASES:
             raise InputError(
@@ -127,6 +129,7 @@ class _Addition:
         state = index_state.with_segments(self.state, [*self.state.releases, self.release], self.made, keep=True)
         with removals.removing(self.folder):
             removals.settle(self.folder, state, self.new)
+        deny.follow_locked(self.folder)
         progress.end()
         contents, texts, places, num_bytes = self.counts.tolist()
         return Added(self.release, len(self.made), contents, texts, places, num_bytes)

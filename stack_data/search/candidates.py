@@ -20,10 +20,10 @@ from stack_data.search.grams import grams_of
 from stack_data.search.lexer import Tokens
 from stack_data.search.protocol import SearchIndex
 from stack_data.search.readings import Readings
-from stack_data.search.verify_kernels import distinct, reach
+from stack_data.search.verify_kernels import distinct
 from stack_data.search.views import BLINDED, LEXEME, View
 
-MOST_CONTENTS = 100
+MOST_CONTENTS = 32
 """Contents listed for one place of a snippet."""
 Ints = npt.NDArray[np.int64]
 
@@ -34,7 +34,7 @@ class Probed:
 
     last, earlier: of `distinct`, over the grams of all readings; bounds int64[R + 1]: which are a reading's; query, document, position:
     of the candidates, [M] each; first_lexeme, last_lexeme int64[U]: which lexemes of the snippet each asked gram touches, [from, to);
-    before, after int64[U]: how many tokens of a reading lie before the gram at most, and how many from its beginning on;
+    asked bool[G]: which grams were asked for;
     withheld: hidden documents that would be candidates.
     """
 
@@ -47,8 +47,7 @@ class Probed:
     position: npt.NDArray[np.int32]
     first_lexeme: Ints
     last_lexeme: Ints
-    before: Ints
-    after: Ints
+    asked: npt.NDArray[np.bool_]
     withheld: Ints
 
 
@@ -72,9 +71,8 @@ def probe(index: SearchIndex, readings: Readings, view: View, is_varied: npt.NDA
     )
     found = index.candidates(asked)
     begins, ends = _lexemes_of(first, grams.bounds, tokens, view.k, readings.lexemes)
-    before, after = reach(last, earlier, grams.bounds, view.k)
     return Probed(
-        view, last, earlier, grams.bounds, found.query, found.document, found.position, begins, ends, before, after,
+        view, last, earlier, grams.bounds, found.query, found.document, found.position, begins, ends, wanted,
         found.withheld,
     )  # fmt: skip
 
@@ -113,7 +111,7 @@ def queued(index: SearchIndex, probed: list[Probed]) -> Queue:
     """Return all candidate documents in the order of reading."""
     everything = np.concatenate([one.document for one in probed])
     documents, rows = np.unique(everything, return_inverse=True)
-    order = np.lexsort((by_content(index, documents), -_bounds_of(probed, documents)))
+    order = np.lexsort((by_content(index, documents), -_bounds_of(probed, rows, len(documents))))
     if len(documents) <= MOST_CONTENTS:
         return Queue(documents[order], np.zeros(len(documents) + 1, np.int64), documents[:0], documents[:0])
     first, last = (
@@ -127,16 +125,28 @@ def queued(index: SearchIndex, probed: list[Probed]) -> Queue:
     return Queue(documents[order], begins, first[hits], last[hits])
 
 
-def _bounds_of(probed: list[Probed], documents: Ints) -> Ints:
-    """Return how many tokens the longest match of each document has at most."""
-    most = np.zeros(len(documents), np.int64)
+def _bounds_of(probed: list[Probed], rows: Ints, num_documents: int) -> Ints:
+    """Return how many tokens the longest match of each document has at most. rows: the documents of all candidates."""
+    most = np.zeros(num_documents, np.int64)
+    first = 0
     for one in probed:
-        if len(one.document):
-            rows = np.searchsorted(documents, one.document)
-            samples = np.unique((rows << 32) + one.position) >> 32
-            count = np.bincount(samples, minlength=len(documents))
-            most = np.maximum(most, np.where(count > 0, (count + 1) * one.view.stride + one.view.k - 1, 0))
+        samples = (rows[first : first + len(one.document)] << 32) + one.position
+        samples.sort()
+        first += len(samples)
+        _longest(samples, one.view.stride, one.view.k, most)
     return most
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _longest(samples, stride, k, most):  # type: ignore[no-untyped-def]
+    """Raise the bounds of documents by the samples of a view, ascending: a document's row << 32 | position, some several times."""
+    count, last = 0, np.int64(-1)
+    for at in range(len(samples)):
+        row = samples[at] >> 32
+        if row != last:
+            count, last = 0, row
+        count += at == 0 or samples[at] != samples[at - 1]
+        most[row] = max(most[row], (count + 1) * stride + k - 1)
 
 
 def by_content(index: SearchIndex, documents: Ints) -> Ints:

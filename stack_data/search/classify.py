@@ -12,7 +12,7 @@ Input are the maximal common runs of each view between a snippet's readings and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +44,7 @@ def classify(spans: list[Spans], num_readings: int, snippet: Bytes, data: Bytes,
     everything = joined(spans)
     kept, cover = _of_one_state(everything, num_readings)
     # Inside an exact match all is exact or looser: it need not be compared.
-    kept = _with_exact(_listed(kept, EXACT), snippet, data, starts)
+    kept = with_exact(_listed(kept, EXACT), snippet, data, starts)
     return Classified(_listed(kept, RENAMED), cover)
 
 
@@ -68,7 +68,7 @@ def _of_one_state(spans: Spans, num_readings: int) -> tuple[Spans, Ints]:
     return (spans if keeps.all() else spans.take(keeps)), most
 
 
-def _with_exact(spans: Spans, snippet: Bytes, data: Bytes, starts: Ints) -> Spans:
+def with_exact(spans: Spans, snippet: Bytes, data: Bytes, starts: Ints) -> Spans:
     """Return spans, those of the code view whose lexemes are equal as exact ones with the number of their lexemes."""
     asked = np.flatnonzero(spans.kind == REFORMATTED)
     if not len(asked):
@@ -77,10 +77,10 @@ def _with_exact(spans: Spans, snippet: Bytes, data: Bytes, starts: Ints) -> Span
     mine = lexemes_all(snippet, spans.begin[asked], spans.end[asked], classes)
     theirs = lexemes_all(data, begins + spans.source_begin[asked], begins + spans.source_end[asked], classes)
     equal = equal_texts(mine[1], mine[0], theirs[1], theirs[0])
-    kinds, counts = spans.kind.copy(), spans.num_tokens.copy()
-    kinds[asked[equal]] = EXACT
-    counts[asked[equal]] = np.diff(mine[0])[equal]
-    return replace(spans, kind=kinds, num_tokens=counts)
+    made = Spans(spans.rows.copy())
+    made.kind[asked[equal]] = EXACT
+    made.num_tokens[asked[equal]] = np.diff(mine[0])[equal]
+    return made
 
 
 def _listed(spans: Spans, loosest: int) -> Spans:

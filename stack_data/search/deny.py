@@ -1,17 +1,13 @@
 """The deny index: refusing completions that repeat code which was removed, after its text was erased.
 
-INDEX/deny/<batch>.<generation>/ holds, for what one removal took out, the 64-bit hashes of every k-gram of its code view (k = 12) and of
-its blinded view (k = 24), ascending, and a bit for each: it also occurs in a file that was not removed. No text, no names, no ids. It
-outlives merges, purges and later releases; `erase` deletes a batch, and with it the refusals.
-
-code.u64, blinded.u64        uint64, little-endian
-code.shared, blinded.shared  the bits, packed
-manifest.json                format, lexer version, counts, SHA-256 of each file; written last
+INDEX/deny (deny_store.py) holds the 64-bit hashes of every k-gram of the code view (k = 12) and of the blinded view (k = 24) of what
+removals took out, and a bit for each: it also occurs in a file that was not removed. No text, no names, no ids. It outlives merges,
+purges and later releases; `erase` and `erase_texts` delete hashes, and with them the refusals.
 
 `update` makes a batch of the documents that live no more and whose texts the index still holds, before a merge erases them, and sets
-all bits anew by reading every living text. A batch whose bits changed is written as its next generation and then the one before deleted,
-so a killed update leaves either. The rule (`DenyIndex.refusal`): preceding text and completion together hold N - k + 1 grams in a row that
-are stored (N = 32 and 50), at least half of them exclusive to what was removed, and the run covers at least 8 tokens of the completion.
+all bits anew by reading every living text; after an addition `follow_locked` reads only what came. The rule (`DenyIndex.refusal`):
+preceding text and completion together hold N - k + 1 grams in a row that are stored (N = 32 and 50), at least half of them exclusive to
+what was removed, and the run covers at least 8 tokens of the completion.
 
 Choice: hashes, not a filter, so that bits can be set anew and a batch erased. Another lexer version cannot read them, because
 the texts are gone: it refuses to open them rather than let removed code pass.
@@ -19,12 +15,11 @@ the texts are gone: it refuses to open them rather than let removed code pass.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +29,20 @@ import pyarrow as pa
 
 from stack_data import storage
 from stack_data.errors import InputError
-from stack_data.search.deny_kernels import filter_of, find, refusing_run
+from stack_data.search import deny_store
+from stack_data.search.deny_kernels import find, refusing_run
+from stack_data.search.deny_store import DENY, Bools, Hashes, Store
 from stack_data.search.families import family_of
 from stack_data.search.index import Index, open_index
-from stack_data.search.kernels import LEXER_VERSION
 from stack_data.search.kgrams import kgrams
 from stack_data.search.lexer import Tokens, lex
-from stack_data.search.pages import map_file
+from stack_data.search.removals import LOG
+from stack_data.search.segment import Segment
+from stack_data.search.segment_writer import in_order
 
-FORMAT, DENY, MANIFEST = "fairstack-deny/1", "deny", "manifest.json"
 COMPLETION_TOKENS = 8
-_LOT_BYTES = 16 << 20
-Hashes = npt.NDArray[np.uint64]
-Bools = npt.NDArray[np.bool_]
+_LOT_BYTES = 4 << 20
+Documents = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +68,7 @@ class Rule:
 
 
 RULES = (Rule("code", 12, 32), Rule("blinded", 24, 50))
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Stored hashes of a batch and their bits, by view. table: see deny_kernels.filter_of."""
-
-    name: str
-    generation: int
-    hashes: dict[str, Hashes]
-    shared: dict[str, Bools]
-    tables: dict[str, npt.NDArray[np.uint8]]
+_VIEWS = {rule.name: rule.k for rule in RULES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,142 +84,166 @@ class Updated:
 
 
 def update(folder: Path) -> Updated:
-    """Store what was removed and is still in the index's texts, and set all bits anew: at every release; a merge does it too."""
+    """Store what was removed and is still in the index's texts, and set all bits anew: a merge does it too."""
     with storage.locked(folder):
         return update_locked(folder)
 
 
 def update_locked(folder: Path) -> Updated:
     """Do what `update` does for whoever holds the index already."""
-    index = open_index(folder)
-    batches = _opened(folder / DENY, clean=True)
-    made = _new_batch(index, batches)
-    every = [*batches, made] if made else batches
-    for one in every:
-        for rule in RULES:
-            one.shared[rule.name] = np.zeros(len(one.hashes[rule.name]), bool)
-    if every:
-        _mark(index, every)
-    for one in every:
-        _write(folder / DENY, one)
-    shared = sum(int(bits.sum()) for one in every for bits in one.shared.values())
-    total = sum(len(hashes) for one in every for hashes in one.hashes.values())
-    return Updated(made.name if made else "", total, total - shared)
+    return _updated(folder, open_index(folder), None)
+
+
+def follow_locked(folder: Path) -> Updated | None:
+    """Set the bits after segments were added, for whoever holds the index; None when it has no deny index.
+
+    Reads the texts of the contents that came only, unless something was removed since the bits were set.
+    """
+    if not deny_store.generations(folder / DENY):
+        return None
+    index, known = open_index(folder), deny_store.read(folder / DENY, _VIEWS)
+    new = [
+        one for one, listed in zip(index.segments, index.state.segments, strict=True) if listed not in known.segments
+    ]
+    return _updated(folder, index, new if known.removals == _length(folder) else None)
+
+
+def _updated(folder: Path, index: Index, added: Sequence[Segment] | None) -> Updated:
+    """Store what lives no more and set bits. added: only the contents of these segments changed; None: any may have."""
+    known = deny_store.read(folder / DENY, _VIEWS)
+    deny_store.clean(folder / DENY)
+    length, gone = _length(folder), _gone(index, added, known.seen)
+    made = _with_batch(known, index, gone)
+    if made.batches and (added is None or added):
+        made = _marked(made, index, added)
+    if made.num_hashes or known.generation:
+        made = replace(made, removals=length, segments=index.state.segments)
+        if not made.is_equal(known):
+            made = deny_store.write(folder / DENY, made, _VIEWS)
+    batch = made.batches[-1] if len(made.batches) > len(known.batches) else ""
+    return Updated(batch, made.num_hashes, made.num_exclusive)
+
+
+def _length(folder: Path) -> int:
+    """Return how much was ever removed, in bytes of the log."""
+    path = folder / LOG
+    return path.stat().st_size if path.exists() else 0
+
+
+def _gone(index: Index, added: Sequence[Segment] | None, seen: Documents) -> Documents:
+    """Return the documents with texts that live no more and are in no batch yet."""
+    found = np.concatenate([np.empty(0, np.int64), *_lots(index, False, added)])
+    return found[~np.isin(found, seen)]
+
+
+def _with_batch(known: Store, index: Index, gone: Documents) -> Store:
+    """Add a batch of documents. Those that were merged away since are forgotten: only hashes are left of them."""
+    numbers = np.array([number for number, sha in index.state.segments if (number, sha) in known.segments], np.int64)
+    seen = np.union1d(known.seen[np.isin(known.seen >> 32, numbers)], gone)
+    gathered: dict[str, list[Hashes]] = {rule.name: [np.empty(0, np.uint64)] for rule in RULES}
+    for lot in _each(index, _cut(index, gone), lambda rule, grams: np.unique(grams)):
+        for name, found in lot.items():
+            gathered[name].append(found)
+    hashes = {name: np.unique(np.concatenate(lots)) for name, lots in gathered.items()}
+    if not any(map(len, hashes.values())):
+        return replace(known, seen=seen)
+    tables = {name: known.tables[name].with_batch(len(known.batches), one) for name, one in hashes.items()}
+    return replace(known, batches=(*known.batches, secrets.token_hex(8)), tables=tables, seen=seen)
+
+
+def _marked(store: Store, index: Index, added: Sequence[Segment] | None) -> Store:
+    """Set the bits of hashes that occur in living documents."""
+    rows: dict[str, list[npt.NDArray[np.int64]]] = {rule.name: [] for rule in RULES}
+
+    def stored(rule: Rule, grams: Hashes) -> npt.NDArray[np.int64]:
+        at = find(store.tables[rule.name].hashes, store.tables[rule.name].table, grams)
+        return np.unique(at[at >= 0])
+
+    for lot in _each(index, _lots(index, True, added), stored):
+        for name, found in lot.items():
+            rows[name].append(found)
+    tables = {name: one.with_bits(rows[name], keep=added is not None) for name, one in store.tables.items()}
+    return replace(store, tables=tables)
+
+
+def _each(
+    index: Index, lots: Iterable[Documents], work: Callable[[Rule, Hashes], npt.NDArray[Any]]
+) -> Iterator[dict[str, npt.NDArray[Any]]]:
+    """Yield, by view, what `work` makes of the grams of some texts at a time."""
+
+    def of_lot(documents: Documents) -> dict[str, npt.NDArray[Any]]:
+        found = index.texts(documents)
+        tokens = lex(found.texts, found.families)
+        return {rule.name: work(rule, rule.grams(tokens)) for rule in RULES}
+
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers, thread_name_prefix="deny") as pool:
+        yield from in_order(pool, of_lot, lots, 2 * workers)
+
+
+def _lots(index: Index, living: bool, added: Sequence[Segment] | None) -> Iterator[Documents]:
+    """Yield documents with texts that live, or do not, a few MB at a time. added: only contents that have rows in these segments."""
+    for segment in index.segments:
+        rows = np.flatnonzero(segment.num_bytes >= 0)
+        if added is not None and segment not in added:
+            ids = segment.content_ids[rows]
+            is_added = np.zeros(len(rows), bool)
+            for one in added:
+                is_added |= one.find(ids) >= 0
+            rows = rows[is_added]
+        if len(rows):
+            rows = rows[index.living(rows | segment.number << 32) == living]
+        yield from _cut(index, rows | segment.number << 32)
+
+
+def _cut(index: Index, documents: Documents) -> Iterator[Documents]:
+    """Cut documents, by segment, into lots of a few MB of text."""
+    for segment, at, rows in index.split(documents):
+        sizes = np.cumsum(segment.num_bytes[rows].astype(np.int64))
+        yield from np.split(documents[at], np.flatnonzero(np.diff(sizes // _LOT_BYTES)) + 1)
+
+
+# Erasing
 
 
 def erase(folder: Path, batch: str) -> None:
-    """Delete the hashes of a batch: from then on nothing refuses that code. InputError when there is none of this id."""
+    """Delete the hashes of a batch: from then on nothing refuses that code. InputError when there is none of this id.
+
+    What other batches hold too stays theirs.
+    """
     with storage.locked(folder):
-        found = [path for path in (folder / DENY).glob("*.*") if path.name.partition(".")[0] == batch]
-        if not found:
+        known = deny_store.read(folder / DENY, _VIEWS)
+        if batch not in known.batches:
             raise InputError(f"{folder} has no batch {batch!r} in its deny index; the receipt of a removal states it")
-        for path in found:
-            shutil.rmtree(path)
+        number = known.batches.index(batch)
+        tables = {}
+        for name, one in known.tables.items():
+            kept = one.where(one.batches != number)
+            tables[name] = replace(kept, batches=(kept.batches - (kept.batches > number)).astype(np.uint32))
+        batches = tuple(one for one in known.batches if one != batch)
+        deny_store.write(folder / DENY, replace(known, batches=batches, tables=tables), _VIEWS)
 
 
-def _new_batch(index: Index, batches: list[_Batch]) -> _Batch | None:
-    """Return the hashes of documents that live no more, without those stored already."""
-    gathered: dict[str, list[Hashes]] = {rule.name: [] for rule in RULES}
-    for tokens in _lots(index, living=False):
-        for rule in RULES:
-            gathered[rule.name].append(np.unique(rule.grams(tokens)))
-    hashes = {}
-    for name, lots in gathered.items():
-        found = np.unique(np.concatenate([np.empty(0, np.uint64), *lots]))
-        for one in batches:
-            found = found[find(one.hashes[name], one.tables[name], found) < 0]
-        hashes[name] = found
-    if not any(map(len, hashes.values())):
-        return None
-    tables = {name: filter_of(found) for name, found in hashes.items()}
-    return _Batch(secrets.token_hex(8), 0, hashes, {}, tables)
+def erase_texts(folder: Path, texts: Sequence[tuple[str, str | None]]) -> int:
+    """Delete the hashes of texts, each with its Linguist language, from every batch; return how many there were.
 
-
-def _mark(index: Index, batches: list[_Batch]) -> None:
-    """Set the bits of hashes that occur in living documents."""
-    for tokens in _lots(index, living=True):
-        for rule in RULES:
-            grams = rule.grams(tokens)
-            for one in batches:
-                rows = find(one.hashes[rule.name], one.tables[rule.name], grams)
-                one.shared[rule.name][rows[rows >= 0]] = True
-
-
-def _lots(index: Index, living: bool) -> Iterator[Tokens]:
-    """Yield the tokens of all texts of documents that live, or do not, some at a time."""
-    for segment in index.segments:
-        rows = np.flatnonzero(segment.num_bytes >= 0)
-        rows = rows[index.living(rows | segment.number << 32) == living] if len(rows) else rows
-        sizes = np.cumsum(segment.num_bytes[rows].astype(np.int64))
-        for lot in np.split(rows, np.flatnonzero(np.diff(sizes // _LOT_BYTES)) + 1):
-            if len(lot):
-                found = index.texts(lot | segment.number << 32)
-                yield lex(found.texts, found.families)
-
-
-def _write(folder: Path, batch: _Batch) -> None:
-    """Write a batch as its next generation and delete the one before."""
-    target = folder / f"{batch.name}.{batch.generation + 1}"
-    beside = folder / f".{target.name}.{os.getpid()}.tmp"
-    files = {f"{name}.u64": found.astype("<u8").tobytes() for name, found in batch.hashes.items()}
-    files |= {f"{name}.shared": np.packbits(bits).tobytes() for name, bits in batch.shared.items()}
-    made: dict[str, Any] = {"format": FORMAT, "lexer": LEXER_VERSION, "k": {rule.name: rule.k for rule in RULES}}
-    made["files"] = {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()}
-    made["hashes"] = {name: len(found) for name, found in batch.hashes.items()}
-    try:
-        beside.mkdir(parents=True)
-        for name, raw in files.items():
-            with (beside / name).open("wb") as file:
-                file.write(raw)
-                file.flush()
-                os.fsync(file.fileno())
-        storage.write_json(beside / MANIFEST, made)
-        beside.rename(target)
-        storage.sync_folder(folder)
-        shutil.rmtree(folder / f"{batch.name}.{batch.generation}", ignore_errors=True)
-    except OSError as error:
-        raise storage.refused(target, error) from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    For who asks for their files' hashes to go and not for a whole batch. Grams that other removed files have in common with these go too.
+    """
+    with storage.locked(folder):
+        known = deny_store.read(folder / DENY, _VIEWS)
+        raw = pa.array([text.encode("utf-8", "surrogatepass") for text, _ in texts], pa.large_binary())
+        tokens = lex(raw, np.array([family_of(language) for _, language in texts], np.uint8))
+        tables = {
+            rule.name: known.tables[rule.name].where(~np.isin(known.tables[rule.name].hashes, rule.grams(tokens)))
+            for rule in RULES
+        }
+        made = replace(known, tables=tables)
+        if made.num_hashes < known.num_hashes:
+            deny_store.write(folder / DENY, made, _VIEWS)
+        return known.num_hashes - made.num_hashes
 
 
 # Reading
-
-
-def _opened(folder: Path, clean: bool = False) -> list[_Batch]:
-    newest: dict[str, int] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        name, _, generation = path.name.partition(".")
-        if name and generation.isdigit():
-            newest[name] = max(newest.get(name, 0), int(generation))
-        elif clean:
-            shutil.rmtree(path, ignore_errors=True)
-    return [_batch(folder / f"{name}.{generation}", name, generation) for name, generation in sorted(newest.items())]
-
-
-def _batch(folder: Path, name: str, generation: int) -> _Batch:
-    made = storage.read_json(folder / MANIFEST)
-    stated = {rule.name: rule.k for rule in RULES}
-    if made.get("format") != FORMAT or made.get("lexer") != LEXER_VERSION or made.get("k") != stated:
-        seen = f"{made.get('format')}, lexer {made.get('lexer')}, k {made.get('k')}"
-        raise InputError(
-            f"{folder} was made by another version ({seen}), and its texts are gone; use the version that made it"
-        )
-    hashes, shared = {}, {}
-    for rule in RULES:
-        count = int(made["hashes"][rule.name])
-        hashes[rule.name] = _checked(folder, f"{rule.name}.u64", made, 8 * count).view(np.uint64)
-        packed = _checked(folder, f"{rule.name}.shared", made, -(-count // 8))
-        shared[rule.name] = np.unpackbits(packed, count=count).astype(bool)
-    return _Batch(name, generation, hashes, shared, {key: filter_of(found) for key, found in hashes.items()})
-
-
-def _checked(folder: Path, name: str, made: dict[str, Any], num_bytes: int) -> npt.NDArray[np.uint8]:
-    """Return a file of a batch, mapped."""
-    raw = map_file(folder / name, num_bytes)
-    if hashlib.sha256(raw.data).hexdigest() != made["files"].get(name):
-        raise InputError(f"{folder / name} is damaged; restore the deny index from a backup")
-    return raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,14 +259,14 @@ class DenyIndex:
 
     def __init__(self, folder: Path) -> None:
         """Read it; one that is not there refuses nothing. InputError when it is damaged or of another version."""
-        self._batches = _opened(folder / DENY)
+        self._store = deny_store.read(folder / DENY, _VIEWS)
 
     def __len__(self) -> int:
-        return sum(len(found) for one in self._batches for found in one.hashes.values())
+        return self._store.num_hashes
 
     def refusal(self, before: str, completion: str, language: str | None = None) -> Refusal | None:
         """Return why a completion after some text is refused, None when it is not. language: a Linguist name."""
-        if not self._batches:
+        if not len(self):
             return None
         head = len(before.encode("utf-8", "replace"))
         text = before + completion
@@ -272,10 +282,9 @@ class DenyIndex:
 
     def _hits(self, rule: Rule, grams: Hashes) -> tuple[Bools, Bools]:
         """Return which grams are stored, and which of them occur in nothing that was not removed."""
-        hits, exclusive = np.zeros(len(grams), bool), np.zeros(len(grams), bool)
-        for one in self._batches:
-            rows = find(one.hashes[rule.name], one.tables[rule.name], grams)
-            found = rows >= 0
-            hits |= found
-            exclusive[found] |= ~one.shared[rule.name][rows[found]]
+        table = self._store.tables[rule.name]
+        rows = find(table.hashes, table.table, grams)
+        hits = rows >= 0
+        exclusive = np.zeros(len(grams), bool)
+        exclusive[hits] = ~table.shared[rows[hits]]
         return hits, exclusive

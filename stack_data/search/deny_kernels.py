@@ -19,8 +19,17 @@ def filter_of(stored):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
+def first_of_run(ascending):  # type: ignore[no-untyped-def]
+    """Return the row of the first value that equals each: int64[N]."""
+    first = np.empty(len(ascending), np.int64)
+    for at in range(len(ascending)):
+        first[at] = first[at - 1] if at and ascending[at] == ascending[at - 1] else at
+    return first
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
 def find(stored, table, hashes):  # type: ignore[no-untyped-def]
-    """Return the row of each hash among those stored, which ascend; -1 for the others: int64[G]."""
+    """Return the first row of each hash among those stored, which ascend; -1 for the others: int64[G]."""
     found = np.full(len(hashes), -1, np.int64)
     for at in range(len(hashes)):
         value = hashes[at]

@@ -4,8 +4,10 @@ documents.arrow     by content_id; `place_begin` is the row of places.arrow wher
 places.arrow        by (document, rank); `releases` is a mask: bit r is the r-th release of the index
 repositories.arrow  by `key`, which is how names are compared; `begin` and `num_places` are a run of repository_places.u32,
                     which holds rows of places.arrow, ascending
+hashes.order        uint32: rows of documents.arrow by sha256, then by text_sha256, then rows of places.arrow of near duplicates by
+                    content_id; by the first eight bytes, equal ones by row
 
-All are Arrow IPC files of one batch, not compressed, so that a reader maps them. `num_bytes` is -1 where a content's text lies in another
+All Arrow files are of one IPC batch, not compressed, so that a reader maps them. `num_bytes` is -1 where a content's text lies in another
 segment and this row only adds places. Repositories have no aliases: a release does not state them.
 """
 
@@ -24,6 +26,7 @@ from stack_data.identity import fold_name
 
 DOCUMENTS_FILE, PLACES_FILE, REPOSITORIES_FILE = "documents.arrow", "places.arrow", "repositories.arrow"
 REPOSITORY_PLACES_FILE = "repository_places.u32"
+HASHES_FILE = "hashes.order"
 RELATIONS = ("self", "exact", "near")
 SELF, EXACT, NEAR = range(3)
 """Codes of the column `relation`: its dictionary is always RELATIONS."""
@@ -152,6 +155,25 @@ def repositories_of(places: pa.Table) -> tuple[pa.Table, npt.NDArray[np.uint32]]
         schema=REPOSITORIES,
     )  # fmt: skip
     return table, np.argsort(rows, kind="stable").astype(np.uint32)
+
+
+def hash_order(documents: pa.Table, places: pa.Table) -> npt.NDArray[np.uint32]:
+    """Return what hashes.order holds of a segment's tables: uint32[2 D + N], N being its places of near duplicates."""
+    near = np.flatnonzero(_only(places, "relation").indices.to_numpy() == NEAR)
+    ids = leading(_only(places, "content_id"))[near]
+    orders = [np.argsort(leading(_only(documents, name)), kind="stable") for name in ("sha256", "text_sha256")]
+    return np.concatenate([*orders, near[np.argsort(ids, kind="stable")]]).astype(np.uint32)
+
+
+def _only(table: pa.Table, name: str) -> Any:
+    column = table[name].combine_chunks()
+    return column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+
+
+def leading(column: pa.Array) -> npt.NDArray[np.uint64]:
+    """Return the first eight bytes of ids or hashes as numbers that ascend as they do: uint64[N]."""
+    raw = fixed(column).view(np.uint8).reshape(len(column), column.type.byte_width)
+    return np.ascontiguousarray(raw[:, :8]).view(">u8")[:, 0].astype(np.uint64)
 
 
 def write_batch(path: Path, table: pa.Table) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from stack_data.search.protocol import Documents, Facts, Place, Release
-from stack_data.search.segment import Segment
+from stack_data.search.segment import Ints, Segment
 
 _COLUMNS = ("content_id", "host", "owner", "repo", "revision", "path", "license", "language", "relation", "releases")
 Key = tuple[bytes, str, str, str, str, str]
@@ -19,34 +21,54 @@ def facts_of(
     segments: Sequence[Segment], releases: Sequence[Release], documents: Documents, ids: npt.NDArray[np.bytes_]
 ) -> list[Facts]:
     """Return the facts of documents whose content ids are bytes20[D]."""
-    rows = [(segment, segment.find(ids).tolist()) for segment in reversed(segments)]
+    found = [_Places.of(segment, segment.find(ids)) for segment in reversed(segments)]
     made = []
     for number, document in enumerate(documents.tolist()):
         own: dict[Key, list[Any]] = {}
         near: dict[Key, list[Any]] = {}
         hidden: set[Key] = set()
-        for segment, of_segment in rows:
-            if of_segment[number] >= 0:
-                _gather(segment, of_segment[number], own, near, hidden)
+        for places in found:
+            places.gather(number, own, near, hidden)
         # A place that a later release has no more is shown, and one that was removed is removed everywhere.
         made.append(_facts(document, ids[number], releases, own, near, len(hidden - own.keys() - near.keys())))
     return made
 
 
-def _gather(
-    segment: Segment, row: int, own: dict[Key, list[Any]], near: dict[Key, list[Any]], hidden: set[Key]
-) -> None:
-    """Add the places of a document's row."""
-    begin, end = segment.place_bounds.of(row)
-    chosen = segment.places.slice(begin, end - begin)
-    columns = (chosen[name].to_pylist() for name in _COLUMNS)
-    for is_shown, *values in zip(segment.shown(begin, end).tolist(), *columns, strict=True):
-        key: Key = tuple(values[:6])  # type: ignore[assignment]
-        if not is_shown:
-            hidden.add(key)
-            continue
-        known = (near if values[8] == "near" else own).setdefault(key, [*values[6:8], 0])
-        known[2] |= values[9]
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """The places of D documents in one segment. bounds: which rows are a document's; rows: whether shown, then columns."""
+
+    bounds: list[int]
+    rows: list[tuple[Any, ...]]
+
+    @classmethod
+    def of(cls, segment: Segment, documents: Ints) -> _Places:
+        """Read the places of documents, rows int64[D], -1 for those that are not here: all at once, column by column."""
+        ranges = [segment.place_bounds.of(row) if row >= 0 else (0, 0) for row in documents.tolist()]
+        bounds = np.cumsum([0, *(end - begin for begin, end in ranges)]).tolist()
+        if not bounds[-1]:
+            return cls(bounds, [])
+        rows = np.concatenate([np.arange(begin, end) for begin, end in ranges])
+        shown = [segment.shown(begin, end) for begin, end in ranges if begin < end]
+        columns = (_values(segment.places[name], rows) for name in _COLUMNS)
+        return cls(bounds, list(zip(np.concatenate(shown).tolist(), *columns, strict=True)))
+
+    def gather(self, number: int, own: dict[Key, list[Any]], near: dict[Key, list[Any]], hidden: set[Key]) -> None:
+        """Add the places of a document."""
+        for is_shown, *values in self.rows[self.bounds[number] : self.bounds[number + 1]]:
+            key: Key = tuple(values[:6])  # type: ignore[assignment]
+            if not is_shown:
+                hidden.add(key)
+                continue
+            known = (near if values[8] == "near" else own).setdefault(key, [*values[6:8], 0])
+            known[2] |= values[9]
+
+
+def _values(column: pa.Array, rows: Ints) -> list[Any]:
+    """Return the values of some rows."""
+    if pa.types.is_dictionary(column.type):
+        return column.dictionary.take(pa.array(column.indices.to_numpy()[rows])).to_pylist()  # type: ignore[no-any-return]
+    return column.take(pa.array(rows)).to_pylist()  # type: ignore[no-any-return]
 
 
 def _facts(

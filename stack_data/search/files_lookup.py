@@ -1,8 +1,7 @@
 """Looking up single files by what identifies their bytes: content id (git's), SHA-256, SHA-256 of the released text, SWHID.
 
-Reads the mapped tables of an index. A content id is found by binary search; the others, which are in no order, by a pass over their
-column that touches eight bytes a document: half a millisecond for a hundred thousand. A content that a release dropped as a near
-duplicate is found too, as what it was dropped beside. What was removed is not found.
+Reads the mapped tables of an index, by binary search: content ids lie in order, hashes by way of hashes.order. A content that a release dropped as a
+near duplicate is found too, as what it was dropped beside. What was removed is not found.
 
 Not covered: other kinds of SWHIDs; folders, commits and releases are in no index.
 """
@@ -16,12 +15,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from stack_data.errors import InputError
 from stack_data.identity import swhid
 from stack_data.optout.written_names import shown
-from stack_data.search.documents import NEAR, fixed
+from stack_data.search.documents import fixed
 from stack_data.search.index import Index
+from stack_data.search.owned_kernels import prefix_range
 from stack_data.search.protocol import Facts, Place
 from stack_data.search.segment import Segment
 
@@ -63,16 +64,20 @@ def documents_of(index: Index, identity: FileId) -> Ints:
 
 
 def _with_sha256(segment: Segment, raw: bytes) -> npt.NDArray[np.bytes_]:
-    hits = [_equal(fixed(segment.documents[name]), raw) for name in ("sha256", "text_sha256")]
-    return segment.content_ids[np.union1d(*hits)]
+    count = len(segment)
+    rows = [
+        rows_with(segment.documents[name], segment.hash_order[begin : begin + count], raw)
+        for name, begin in (("sha256", 0), ("text_sha256", count))
+    ]
+    return segment.content_ids[np.concatenate(rows)]
 
 
-def _equal(column: npt.NDArray[np.bytes_], raw: bytes) -> Ints:
-    """Return the rows that hold these bytes: first those whose first four are equal, then the whole."""
-    words = column.view(np.uint32).reshape(-1, len(raw) // 4)
-    wanted = np.frombuffer(raw, np.uint32)
-    hits = np.flatnonzero(words[:, 0] == wanted[0])
-    return np.asarray(hits[(words[hits] == wanted).all(axis=1)], np.int64)
+def rows_with(column: pa.FixedSizeBinaryArray, order: npt.NDArray[np.uint32], raw: bytes) -> Ints:
+    """Return the rows of a column, among those of `order`, that hold these bytes. order: rows by their first eight bytes."""
+    width = column.type.byte_width
+    values = fixed(column).view(np.uint8).reshape(-1, width)
+    hits = order[slice(*prefix_range(values, order, np.frombuffer(raw, np.uint8)))].astype(np.int64)
+    return np.asarray(hits[(values[hits] == np.frombuffer(raw, np.uint8)).all(axis=1)], np.int64)
 
 
 def find(index: Index, ids: Sequence[str]) -> Mapping[str, int]:
@@ -86,8 +91,8 @@ def near_of(index: Index, identity: FileId) -> Iterator[tuple[int, int, Segment]
     if identity.kind != "content_id":
         return
     for segment in index.segments:
-        hits = _equal(fixed(segment.places["content_id"]), identity.raw)
-        for row in hits[segment.relations[hits] == NEAR].tolist():
+        near = segment.hash_order[2 * len(segment) :]
+        for row in sorted(rows_with(segment.places["content_id"], near, identity.raw).tolist()):
             if segment.shown(row, row + 1)[0]:
                 yield segment.number << 32 | segment.places["document"][row].as_py(), row, segment
 

@@ -3,6 +3,9 @@
 Beside its 64-bit hash a gram has 6 bits of the `view.context` tokens directly left of it, and 6 of those directly right; 0 where there
 are not that many, else 1 to 63. Two grams are worth a comparison of texts when their hashes are equal and one of the two contexts is
 (`views` says why that loses nothing); by chance that happens to three in a hundred.
+
+Grams of the blinded view are of its tokens and of which names are the same (patterns.py): a match in which names correspond one to one
+has these in common too, and far less else does.
 """
 
 from __future__ import annotations
@@ -13,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from stack_data.search.kgrams import kgrams, mixed
+from stack_data.search.kgrams import kgrams
 from stack_data.search.lexer import Tokens
-from stack_data.search.views import View
+from stack_data.search.patterns import bits_of, pattern_grams
+from stack_data.search.views import BLINDED, View
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 Hashes = npt.NDArray[np.uint64]
@@ -43,17 +47,22 @@ class Grams:
 
 def grams_of(tokens: Tokens, view: View) -> Grams:
     """Return every gram of texts, as a query needs. tokens: of `lexer.lexemes` for the lexeme view, else of `lexer.lex`."""
-    return _grams(view.hashes(tokens), tokens.bounds, view, 1)
+    return _grams(tokens, view, 1)
 
 
 def samples_of(tokens: Tokens, view: View) -> Grams:
     """Return the grams at every `view.stride`-th token of texts, as a source is indexed by."""
-    return _grams(view.hashes(tokens), tokens.bounds, view, view.stride)
+    return _grams(tokens, view, view.stride)
 
 
-def _grams(hashes: Hashes, bounds: Places, view: View, stride: int) -> Grams:
-    found, of_text = kgrams(hashes, bounds, view.k, stride)
-    return Grams(view, found, *context_bits(hashes, bounds, view, stride), of_text)
+def _grams(tokens: Tokens, view: View, stride: int) -> Grams:
+    hashes, bounds = view.hashes(tokens), tokens.bounds
+    if view.name == BLINDED.name:
+        counts = np.maximum(np.diff(bounds) - view.k + stride, 0) // stride
+        found, left, right = pattern_grams(hashes, tokens.code, tokens.kinds, bounds, view.k, view.context, stride)
+        return Grams(view, found, left, right, np.concatenate((np.zeros(1, np.int64), np.cumsum(counts))))
+    grams, of_text = kgrams(hashes, bounds, view.k, stride)
+    return Grams(view, grams, *context_bits(hashes, bounds, view, stride), of_text)
 
 
 def context_bits(hashes: Hashes, bounds: Places, view: View, stride: int) -> tuple[Bits, Bits]:
@@ -75,16 +84,16 @@ def _context_bits(hashes, bounds, k, context, stride):  # type: ignore[no-untype
         begin, end = bounds[row], bounds[row + 1]
         for first in range(begin, end - k + 1, stride):
             if first - begin >= context:
-                left[at] = _bits(hashes, first - context, first)
+                left[at] = bits_of(_rolled(hashes, first - context, first))
             if end - first - k >= context:
-                right[at] = _bits(hashes, first + k, first + k + context)
+                right[at] = bits_of(_rolled(hashes, first + k, first + k + context))
             at += 1
     return left, right
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def _bits(hashes, begin, end):  # type: ignore[no-untyped-def]
+def _rolled(hashes, begin, end):  # type: ignore[no-untyped-def]
     value = np.uint64(0)
     for at in range(begin, end):
         value = value * _STEP + hashes[at]
-    return np.uint8(mixed(value) % np.uint64(63) + np.uint64(1))
+    return value

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from stack_data.search.facts import facts_of
 from stack_data.search.grams import Grams
 from stack_data.search.hiding import hide
 from stack_data.search.index_state import SEGMENTS, State
+from stack_data.search.outlines import Outlines
 from stack_data.search.protocol import Candidates, Documents, Facts, Release, Texts
 from stack_data.search.segment import Bools, Ints, Segment
 from stack_data.search.views import VIEWS, View
@@ -105,7 +107,7 @@ class Index:
                 withheld.append(documents[~lives])
                 query, position, documents = query[lives], position[lives], documents[lives]
             found.append((query, documents, position))
-        return _joined(found, np.unique(np.concatenate(withheld)))
+        return _joined(found, np.unique(np.concatenate(withheld)) if len(withheld) > 1 else withheld[0])
 
     def _living(self, segment: Segment, rows: Ints) -> Bools:
         """Return which documents of a segment live by a place of any segment: bool[N]."""
@@ -130,8 +132,9 @@ class Index:
     def split(self, documents: Documents) -> Iterable[tuple[Segment, Ints, Ints]]:
         """Yield each segment with the places of its documents among those given, and their rows."""
         numbers = documents >> 32
-        for number in np.unique(numbers).tolist():
-            at = np.flatnonzero(numbers == number)
+        is_one = len(self.segments) == 1 and len(documents) > 0 and bool((numbers == numbers[0]).all())
+        for number in [int(numbers[0])] if is_one else np.unique(numbers).tolist():
+            at = np.arange(len(documents)) if is_one else np.flatnonzero(numbers == number)
             rows = documents[at] & _ROW
             segment = self._by_number.get(number)
             if segment is None or (rows >= len(segment)).any():
@@ -155,6 +158,26 @@ class Index:
         texts = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(documents), buffers)
         return Texts(documents, raw_column(ids, 20), texts, families)
 
+    def outlines(self, documents: Documents) -> Outlines:
+        """Return what is known of documents before they are read, in their order; InputError when it is damaged."""
+        families, sizes = np.empty(len(documents), np.uint8), np.empty(len(documents), np.int64)
+        counts, parts, places = np.empty(len(documents), np.int64), [], []
+        for segment, at, rows in self.split(documents):
+            families[at], sizes[at] = segment.families_of(rows), segment.num_bytes[rows]
+            counts[at], marks = segment.marks.read(rows)
+            parts.append(marks)
+            places.append(at)
+        bounds = np.concatenate([[0], np.cumsum(counts)])
+        return Outlines(families, sizes, bounds, _in_place(parts, places, bounds))
+
+    def pieces(self, documents: Documents, begins: Ints, ends: Ints) -> tuple[npt.NDArray[np.uint8], Ints]:
+        """Return the bytes from begins[i] to ends[i] of each document's text, one after the other, and their bounds int64[P + 1]."""
+        bounds, parts, places = np.concatenate([[0], np.cumsum(ends - begins)]), [], []
+        for segment, at, rows in self.split(documents):
+            parts.append(segment.texts.read_pieces(rows, begins[at], ends[at])[0])
+            places.append(at)
+        return _in_place(parts, places, bounds), bounds
+
     def content_ids(self, documents: Documents) -> npt.NDArray[np.bytes_]:
         """Return the content ids of documents: bytes20[D]."""
         ids = np.empty(len(documents), "S20")
@@ -175,6 +198,17 @@ class Index:
     def facts(self, documents: Documents) -> list[Facts]:
         """Return what is known of documents, in their order; one without a place of its own left has no places."""
         return facts_of(self.segments, self.searched, documents, self.content_ids(documents))
+
+
+def _in_place(parts: Sequence[npt.NDArray[Any]], places: Sequence[Ints], bounds: Ints) -> npt.NDArray[Any]:
+    """Return rows of segments in the order of documents: part i has those of the documents places[i], bounds[d]:bounds[d + 1] of each."""
+    if len(parts) < 2:
+        return parts[0] if parts else np.empty(0, np.uint8)
+    rows = [np.arange(bounds[one], bounds[one + 1]) for at in places for one in at.tolist()]
+    joined = np.concatenate(parts)
+    found = np.empty_like(joined)
+    found[np.concatenate(rows)] = joined
+    return found
 
 
 def _in_sorted(values: Ints, ascending: Ints) -> Bools:

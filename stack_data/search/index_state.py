@@ -24,7 +24,7 @@ from stack_data.search.kernels import LEXER_VERSION
 from stack_data.search.protocol import Release
 from stack_data.search.views import VIEWS
 
-FORMAT = "fairstack-index/1"
+FORMAT = "fairstack-index/2"
 INDEX, SEGMENTS = "index.json", "segments"
 MAX_RELEASES = 64
 """Bits of a mask."""

@@ -54,6 +54,7 @@ def owned_text(found: Owned, dropped: Mapping[str, Any] | None) -> str:
         f"released: {counted(released.files, 'file')}, {counted(released.contents, 'content')}, {human_bytes(released.num_bytes)}",
         *_tally("languages", released.languages), *_tally("licences", released.licenses), *_tally("versions", released.versions),
     ]  # fmt: skip
+    lines += [f"  {alias} is another name of {host}/{name}" for alias, host, name in found.aliases[:MOST]]
     if found.num_repositories > 1:
         lines += [f"  {host}/{name}: {counted(files, 'file')}" for host, name, files in found.repositories[:MOST]]
         rest = found.num_repositories - MOST

@@ -20,19 +20,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stack_data.search.aliases import Aliases
 from stack_data.search.clone_urls import Asked, asked_of
-from stack_data.search.documents import NEAR
-from stack_data.search.owned import (
-    Held,
-    Repositories,
-    beside,
-    content_keys,
-    hosts_of,
-    places_of,
-    repositories_of,
-    repository_hashes,
-)
-from stack_data.search.owned_kernels import first_equal
+from stack_data.search.joined import Joined, joined
+from stack_data.search.owned import Held, Repositories, beside, content_numbers, places_of, repositories_of, sizes_of
+from stack_data.search.owned_kernels import bits_of, distinct
 from stack_data.search.protocol import Release
 from stack_data.search.segment import Segment
 
@@ -76,7 +68,10 @@ class Elsewhere:
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """An answer. repositories: (host, owner/repo, files shown), most files first, at most MOST_REPOSITORIES of num_repositories."""
+    """An answer. repositories: (host, owner/repo, files shown), most files first, at most MOST_REPOSITORIES of num_repositories.
+
+    aliases: (other name that is asked for, host, owner/repo that was found by it).
+    """
 
     asked: Asked
     released: Counts
@@ -85,6 +80,7 @@ class Owned:
     exact: Elsewhere
     near: Elsewhere
     searched: tuple[Release, ...]
+    aliases: tuple[tuple[str, str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer as JSON values."""
@@ -93,6 +89,7 @@ class Owned:
             "name": self.asked.name, "released": {"bytes": counted.pop("num_bytes"), **counted},
             "num_repositories": self.num_repositories,
             "repositories": [{"host": host, "repo_name": name, "files": files} for host, name, files in self.repositories],
+            "aliases": [{"alias": alias, "host": host, "repo_name": name} for alias, host, name in self.aliases],
             "elsewhere": {"exact": _elsewhere_json(self.exact), "near": _elsewhere_json(self.near)},
             "searched": [{"release": one.label, "identity": one.identity} for one in self.searched],
         }  # fmt: skip
@@ -109,19 +106,39 @@ def _elsewhere_json(found: Elsewhere) -> dict[str, int]:
 
 def asked_in(index: Segments, text: str) -> Asked:
     """Return what a text asks about, its hosts being those of the index too; InputError when it names nothing."""
-    return asked_of(text, hosts_of(index.segments))
+    return asked_of(text, joined(index).hosts)
 
 
-def owner(index: Segments, asked: Asked) -> Owned:
-    """Return what an index has of an owner or repository; all counts are 0 when it has nothing, or nothing any more."""
-    found = repositories_of(index.segments, asked)
+def owner(index: Segments, asked: Asked, aliases: Aliases | None = None) -> Owned:
+    """Return what an index has of an owner or repository; all counts are 0 when it has nothing, or nothing any more.
+
+    aliases: other names to follow.
+    """
+    found = repositories_of(index, asked, aliases)
     mine = _at_path(places_of(found), asked.path)
-    own, near = ([one.where((one.relations == NEAR) == is_near) for one in mine] for is_near in (False, True))
-    repositories = _repositories(own)
+    own, near = _split(mine)
+    count, repositories = _repositories(own, found.index, MOST_REPOSITORIES)
     return Owned(
-        asked, _counts(own, index.searched), len(repositories), tuple(repositories[:MOST_REPOSITORIES]),
-        _elsewhere(_copies(own, found)), _elsewhere(_copies(near, found)), index.searched,
+        asked, _counts(own, found.index, index.searched), count, tuple(repositories), _elsewhere(own, found),
+        _elsewhere(near, found), index.searched, _followed(mine, found),
     )  # fmt: skip
+
+
+def _followed(mine: Sequence[Held], found: Repositories) -> tuple[tuple[str, str, str], ...]:
+    """Return the other names that led to something, and to what."""
+    if not found.followed:
+        return ()
+    shown = {number for one in mine for number in one.repositories().tolist()}
+    return tuple((name, *found.index.label(number)) for name, number in found.followed if number in shown)
+
+
+def _split(places: Sequence[Held]) -> tuple[list[Held], list[Held]]:
+    """Return the places of released files, and those of near duplicates that were dropped beside one."""
+    near = [one.is_near() for one in places]
+    return (
+        [one.where(~hit) if hit.any() else one for one, hit in zip(places, near, strict=True)],
+        [one.where(hit) for one, hit in zip(places, near, strict=True)],
+    )
 
 
 def _at_path(places: list[Held], path: str) -> list[Held]:
@@ -136,66 +153,51 @@ def _at_path(places: list[Held], path: str) -> list[Held]:
     return chosen
 
 
-def _counts(places: Sequence[Held], releases: Sequence[Release]) -> Counts:
-    versions = {
-        one.label: count
-        for bit, one in enumerate(releases)
-        if (count := sum(int(np.count_nonzero(held.releases >> np.uint64(bit) & np.uint64(1))) for held in places))
-    }
-    contents, num_bytes = _sizes(places)
+def _counts(places: Sequence[Held], known: Joined, releases: Sequence[Release]) -> Counts:
+    bits = bits_of(np.concatenate([np.empty(0, np.uint64), *(one.releases for one in places)])).tolist()
+    versions = {one.label: count for one, count in zip(releases, bits, strict=False) if count}
+    contents, num_bytes = _sizes(places, known)
     return Counts(
         sum(map(len, places)), contents, num_bytes, _tally(places, "language"), _tally(places, "license"), versions
     )
 
 
-def _sizes(places: Sequence[Held]) -> tuple[int, int]:
-    """Return how many contents these are, and their bytes; a row that adds places to a content of another segment has no size."""
-    present = [one for one in places if len(one)]
-    sizes = [np.maximum(one.segment.num_bytes[one.contents()].astype(np.int64), 0) for one in present]
-    if len(present) < 2:
-        return sum(map(len, sizes)), sum(int(one.sum()) for one in sizes)
-    first = first_equal(np.concatenate([content_keys(one) for one in present]))
-    best = np.zeros(len(first), np.int64)
-    np.maximum.at(best, first, np.concatenate(sizes))
-    return int((first == np.arange(len(first))).sum()), int(best.sum())
+def _sizes(places: Sequence[Held], known: Joined) -> tuple[int, int]:
+    """Return how many contents these are, and their bytes."""
+    present = [content_numbers(one) for one in places if len(one)]
+    if not present:
+        return 0, 0
+    contents = distinct(np.concatenate(present))
+    return len(contents), sizes_of(known, contents)
 
 
 def _tally(places: Sequence[Held], name: str) -> dict[str, int]:
     """Return how many places have each value of a column, the most first."""
     total: Counter[str] = Counter()
     for one in places:
-        column = one.segment.places[name]
-        counts = np.bincount(column.indices.to_numpy()[one.rows], minlength=len(column.dictionary))
-        for code in np.flatnonzero(counts).tolist():
-            total[column.dictionary[code].as_py()] += int(counts[code])
+        if len(one):
+            counts = np.bincount(one.part.codes[name][one.rows])
+            for code in np.flatnonzero(counts).tolist():
+                total[one.part.names[name][code]] += int(counts[code])
     return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _repositories(places: Sequence[Held]) -> list[tuple[str, str, int]]:
-    """Return (host, owner/repo, files) of repositories, most files first; a name is spelled as in its first segment."""
-    total: Counter[int] = Counter()
-    names: dict[int, tuple[str, str]] = {}
-    for one in places:
-        hashes = repository_hashes(one)
-        first = first_equal(hashes)
-        counts = np.bincount(first, minlength=1)
-        for at in np.flatnonzero(counts).tolist():
-            total[int(hashes[at])] += int(counts[at])
-            host, owner, repo = (
-                one.segment.places[name][int(one.rows[at])].as_py() for name in ("host", "owner", "repo")
-            )
-            names.setdefault(int(hashes[at]), (host, f"{owner}/{repo}"))
-    found = [(*names[key], count) for key, count in total.items()]
-    return sorted(found, key=lambda item: (-item[2], item[:2]))
+def _repositories(places: Sequence[Held], known: Joined, most: int) -> tuple[int, list[tuple[str, str, int]]]:
+    """Return how many repositories there are, and (host, owner/repo, files) of those with most files, ties by name."""
+    numbers = [one.repositories() for one in places if len(one)]
+    if not numbers:
+        return 0, []
+    found, counts = np.unique(np.concatenate(numbers), return_counts=True)
+    chosen = np.lexsort((found, -counts))[:most]
+    return len(found), [(*known.label(int(found[at])), int(counts[at])) for at in chosen.tolist()]
 
 
-def _copies(places: Sequence[Held], found: Sequence[Repositories]) -> list[Held]:
-    """Return others' places that hold the very contents that these places are of, or are near duplicates of."""
-    return [one.where(one.relations != NEAR) for one in beside(places, found)]
-
-
-def _elsewhere(others: Sequence[Held]) -> Elsewhere:
-    return Elsewhere(*_sizes(others), sum(map(len, others)), len(_repositories(others)))
+def _elsewhere(own: Sequence[Held], found: Repositories) -> Elsewhere:
+    """Return how much others hold of the very contents that these places are of, or are near duplicates of."""
+    if not any(map(len, own)):
+        return Elsewhere(0, 0, 0, 0)
+    places = beside(own, found)
+    return Elsewhere(*_sizes(places, found.index), sum(map(len, places)), _repositories(places, found.index, 0)[0])
 
 
 # Pages
@@ -214,18 +216,19 @@ class Page:
         return {"rows": list(self.rows), "total": self.total, "next": self.next}
 
 
-def files(index: Segments, asked: Asked, first: int = 0, count: int = PAGE) -> Page:
+def files(index: Segments, asked: Asked, first: int = 0, count: int = PAGE, aliases: Aliases | None = None) -> Page:
     """Return a page of the files released under a name, by repository and path."""
-    places = _at_path(places_of(repositories_of(index.segments, asked)), asked.path)
-    return _page([one.where(one.relations != NEAR) for one in places], index.searched, first, count)
+    own, _ = _split(_at_path(places_of(repositories_of(index, asked, aliases)), asked.path))
+    return _page(own, index.searched, first, count)
 
 
-def copies(index: Segments, asked: Asked, relation: str = "exact", first: int = 0, count: int = PAGE) -> Page:
+def copies(
+    index: Segments, asked: Asked, relation: str = "exact", first: int = 0, count: int = PAGE, aliases: Aliases | None = None
+) -> Page:  # fmt: skip
     """Return a page of others' places that hold the contents of a name (exact), or files near to them (near)."""
-    found = repositories_of(index.segments, asked)
-    is_near = relation == "near"
-    mine = [one.where((one.relations == NEAR) == is_near) for one in _at_path(places_of(found), asked.path)]
-    return _page(_copies(mine, found), index.searched, first, count)
+    found = repositories_of(index, asked, aliases)
+    own, near = _split(_at_path(places_of(found), asked.path))
+    return _page(beside(near if relation == "near" else own, found), index.searched, first, count)
 
 
 _ORDER = ("host", "owner", "repo", "path", "revision")

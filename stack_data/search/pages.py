@@ -41,6 +41,27 @@ def map_file(path: Path, num_bytes: int | None = None) -> Bytes:
 _EMPTY = np.empty(0, np.uint8)
 
 
+def read_ahead(raw: Bytes, begins: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> None:
+    """Have the system read bytes of a mapped file that will be needed, all at once instead of one after the other when they are touched."""
+    if mapping := _mapping(raw):
+        firsts = begins // PAGE * PAGE
+        for first, size in zip(firsts.tolist(), (ends - firsts).tolist(), strict=True):
+            if size > 0:
+                mapping.madvise(mmap.MADV_WILLNEED, first, size)
+
+
+def touched_here_and_there(raw: Bytes) -> None:
+    """Tell the system that a mapped file is read here and there: what lies beside a page that is touched is not read with it."""
+    if mapping := _mapping(raw):
+        mapping.madvise(mmap.MADV_RANDOM)
+
+
+def _mapping(raw: Bytes) -> mmap.mmap | None:
+    """Return what an array of `map_file` maps; None where it is empty, or the system takes no advice."""
+    found = raw.base.obj if isinstance(raw.base, memoryview) else None
+    return found if isinstance(found, mmap.mmap) and hasattr(mmap, "MADV_RANDOM") else None
+
+
 def num_pages(num_bytes: int) -> int:
     """Return how many sums a file of this size has."""
     return -(-num_bytes // PAGE)
@@ -65,9 +86,29 @@ class Pages:
         if not checked(self.raw, self.sums, self.seen, begin, len(self.raw) if end is None else end):
             raise self.damaged()
 
+    def read_ahead(self, begins: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> None:
+        """Have the pages of these bytes read that were not looked at before."""
+        pages = unseen(self.seen, begins, ends)
+        if len(pages):
+            read_ahead(self.raw, pages * PAGE, pages * PAGE + 1)
+
     def damaged(self) -> InputError:
         """Return the error for a page with another sum."""
         return InputError(f"{self.path} is damaged: its bytes are not those that were written; build the index anew")
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def unseen(seen, begins, ends):  # type: ignore[no-untyped-def]
+    """Return the pages of bytes that were not checked yet: int64[N], some several times."""
+    found, count = np.empty(16, np.int64), 0
+    for number in range(len(begins)):
+        for page in range(begins[number] // PAGE, (ends[number] - 1) // PAGE + 1):
+            if seen[page] == 0:
+                if count == len(found):
+                    found = np.append(found, np.empty_like(found))
+                found[count] = page
+                count += 1
+    return found[:count]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]

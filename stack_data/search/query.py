@@ -17,9 +17,13 @@ from stack_data.search.listing import lexemes_of, listed
 from stack_data.search.outlines import Outlined
 from stack_data.search.protocol import SearchIndex
 from stack_data.search.readings import Readings, read
-from stack_data.search.verify import MOST_BYTES, WHOLE, Verified, verify
+from stack_data.search.verify import Verified, verify
 from stack_data.search.views import BLINDED
 
+MOST_BYTES = 256 << 10, 40
+"""Bytes of texts that one query reads before it says `capped`: so many, and so many for each of its own."""
+WHOLE = 16
+"""How many times as much where an index knows no marks, so that whole texts are read."""
 ROUND = 8, 64
 """Contents read in the first round, and in a later one at most: as many as the bytes that may still be read allow."""
 Flags = npt.NDArray[np.bool_]
@@ -56,7 +60,8 @@ def _rounds(
         documents = np.sort(queue.document[_next(queue, is_read, coverage, size)])
         if not len(documents):
             break
-        rounds.append(verify(index, readings, probed, is_varied, documents))
+        share = (most_bytes - num_bytes) * len(documents) // (len(queue) - num_read)
+        rounds.append(verify(index, readings, probed, is_varied, documents, share))
         if not queue.is_short:
             _count(readings, rounds[-1], coverage)
         num_bytes += rounds[-1].num_bytes

@@ -69,30 +69,53 @@ def _unpacked(words, at, width):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def probe_samples(table, hashes, left, right, stride):  # type: ignore[no-untyped-def]
-    """Return (query int32[M], row int64[M], position int32[M]) of the samples that G grams may equal, and whether nothing was damaged.
+def bucket_places(hashes, bits, begin):  # type: ignore[no-untyped-def]
+    """Return where in the file the bounds of each gram's bucket are: from and to, int64[G] each. begin: where the offsets begin."""
+    at = np.empty(len(hashes), np.int64)
+    for gram in range(len(hashes)):
+        at[gram] = begin + 4 * np.int64(hashes[gram] >> np.uint64(64 - bits))
+    return at, at + 8
 
-    table: samples.Arrays. A gram with a hash and one context of a sample is a hit.
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def buckets(table, hashes, left, right):  # type: ignore[no-untyped-def]
+    """Return the samples of each gram's bucket, from and to, int64[G] each, none for a gram without contexts; and whether all is whole.
+
+    Apart from the look at the samples, so that the memory of many buckets is waited for at once.
     """
-    raw, sums, seen = borrowed(table.raw), borrowed(table.sums), borrowed(table.seen)
-    offsets, ordinals, entries = borrowed(table.offsets), borrowed(table.ordinals), borrowed(table.entries)
-    offsets_at, ordinals_at, entries_at, bits = table.places
+    raw, sums, seen, offsets = borrowed(table.raw), borrowed(table.sums), borrowed(table.seen), borrowed(table.offsets)
+    begin, _, _, bits = table.places
     num_samples = np.int64(table.firsts[-1])
-    width = ordinal_bits(num_samples)
-    query, found = np.empty(64, np.int32), np.empty(64, np.uint32)
-    count, whole = 0, True
+    begins, ends = np.zeros(len(hashes), np.int64), np.zeros(len(hashes), np.int64)
     for gram in range(len(hashes)):
         if left[gram] == 0 and right[gram] == 0:
             continue
         bucket = np.int64(hashes[gram] >> np.uint64(64 - bits))
+        if not checked(raw, sums, seen, begin + 4 * bucket, begin + 4 * bucket + 8):
+            return begins, ends, False
+        begins[gram], ends[gram] = np.int64(offsets[bucket]), np.int64(offsets[bucket + 1])
+        if not begins[gram] <= ends[gram] <= num_samples:
+            return begins, ends, False
+    return begins, ends, True
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def probe_samples(table, hashes, left, right, begins, ends, stride):  # type: ignore[no-untyped-def]
+    """Return (query int32[M], row int64[M], position int32[M]) of the samples that G grams may equal, and whether nothing was damaged.
+
+    table: samples.Arrays; begins, ends: of `buckets`. A gram with a hash and one context of a sample is a hit.
+    """
+    raw, sums, seen = borrowed(table.raw), borrowed(table.sums), borrowed(table.seen)
+    ordinals, entries = borrowed(table.ordinals), borrowed(table.entries)
+    _, ordinals_at, entries_at, bits = table.places
+    width = ordinal_bits(np.int64(table.firsts[-1]))
+    query, found = np.empty(64, np.int32), np.empty(64, np.uint32)
+    count, whole = 0, True
+    for gram in range(len(hashes)):
+        begin, end = begins[gram], ends[gram]
         wanted = np.uint32((hashes[gram] >> np.uint64(64 - bits - REMAINDER)) & _REMAINDERS)
-        whole &= checked(raw, sums, seen, offsets_at + 4 * bucket, offsets_at + 4 * bucket + 8)
-        begin, end = np.int64(offsets[bucket]), np.int64(offsets[bucket + 1])
-        whole &= begin <= end <= num_samples
-        if not whole:
-            break
         whole &= checked(raw, sums, seen, entries_at + 3 * begin, entries_at + 3 * end)
-        for at in range(begin, end):
+        for at in range(begin, end if whole else begin):
             word = (
                 np.uint32(entries[3 * at]) | np.uint32(entries[3 * at + 1]) << 8 | np.uint32(entries[3 * at + 2]) << 16
             )

@@ -24,8 +24,8 @@ import numpy.typing as npt
 
 from stack_data.errors import InputError
 from stack_data.search.grams import Grams
-from stack_data.search.pages import Bytes, Pages, Sums
-from stack_data.search.sample_kernels import ordinal_bits, probe_samples, sort_samples
+from stack_data.search.pages import Bytes, Pages, Sums, touched_here_and_there
+from stack_data.search.sample_kernels import bucket_places, buckets, ordinal_bits, probe_samples, sort_samples
 from stack_data.search.views import View
 
 _PER_BUCKET, _LEAST_BITS, _MOST_BITS = 8, 8, 40
@@ -98,14 +98,20 @@ class SampleTable:
         if int(firsts[-1]) != num_samples or np.any(firsts[1:] < firsts[:-1]):
             raise pages.damaged()
         self.view, self.pages = view, pages
+        touched_here_and_there(pages.raw)
         places = (begins[0], begins[2], begins[3], bits_for(num_samples))
         self.arrays = Arrays(pages.raw, pages.sums, pages.seen, offsets, firsts, ordinals, entries, places)
 
     def probe(self, grams: Grams) -> Hits:
         """Return (query, row of the document, position) of the samples that grams may equal, ordered so; InputError when damaged."""
-        query, row, position, whole = probe_samples(
-            self.arrays, grams.hashes, grams.left, grams.right, self.view.stride
-        )
+        asked = grams.hashes, grams.left, grams.right
+        first, _, entries, bits = self.arrays.places
+        self.pages.read_ahead(*bucket_places(grams.hashes, bits, first))
+        begins, ends, whole = buckets(self.arrays, *asked)
+        if not whole:
+            raise self.pages.damaged()
+        self.pages.read_ahead(entries + 3 * begins, entries + 3 * ends)
+        query, row, position, whole = probe_samples(self.arrays, *asked, begins, ends, self.view.stride)
         if not whole:
             raise self.pages.damaged()
         return query, row, position

@@ -2,7 +2,7 @@
 
 segments/<number>/ never changes once it has its name, but for `tombstones`: uint8[P], 255 for a place that was removed (no single bit
 that flips brings it back). Writers set it in the mapped file, so every process that has the segment open sees it at once. What is opened
-is checked against its manifest: sizes of all files, and the sums of everything but texts and samples, which are checked page by page
+is checked against its manifest: sizes of all files, and the sums of everything but texts, marks and samples, which are checked page by page
 when they are read (pages.py).
 """
 
@@ -23,6 +23,7 @@ from stack_data import manifest, storage
 from stack_data.errors import InputError
 from stack_data.search import documents as tables
 from stack_data.search.families import family_of
+from stack_data.search.mark_store import MARKS, MarkStore
 from stack_data.search.pages import PAGE, Bytes, Pages, Sums, map_file, num_pages
 from stack_data.search.samples import SampleTable, file_name
 from stack_data.search.text_store import BLOCKS, INDEX, TextStore
@@ -30,10 +31,12 @@ from stack_data.search.views import VIEWS
 
 MANIFEST, SUMS, TOMBSTONES, SUPERSEDED = "manifest.json", "pages.sums", "tombstones", "superseded.i64"
 SUMMED = (
-    tables.DOCUMENTS_FILE, tables.PLACES_FILE, tables.REPOSITORIES_FILE, tables.REPOSITORY_PLACES_FILE, SUPERSEDED, INDEX,
-    *(file_name(view) for view in VIEWS),
+    tables.DOCUMENTS_FILE, tables.PLACES_FILE, tables.REPOSITORIES_FILE, tables.REPOSITORY_PLACES_FILE, tables.HASHES_FILE,
+    SUPERSEDED, INDEX,
+    MARKS,    *(file_name(view) for view in VIEWS),
 )  # fmt: skip
 """The files that pages.sums covers, in its order. texts.blocks has the sums of its blocks in texts.index."""
+_CHECKED_LATER = {MARKS, *(file_name(view) for view in VIEWS)}
 GONE = 255
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -73,7 +76,7 @@ class _Files:
             count = num_pages(len(raw))
             self.pages[name] = Pages.of(self.folder / name, raw, sums[at : at + count])
             at += count
-            if not name.endswith(".samples"):
+            if name not in _CHECKED_LATER:
                 if len(self.pages[name].sums) != count:
                     raise self.pages[name].damaged()
                 self.pages[name].check()
@@ -107,6 +110,7 @@ class Segment:
         self.places = files.batch(tables.PLACES_FILE, tables.PLACES)
         self.repositories = files.batch(tables.REPOSITORIES_FILE, tables.REPOSITORIES)
         self.repository_places = files.pages[tables.REPOSITORY_PLACES_FILE].raw.view(np.uint32)
+        self.hash_order = files.pages[tables.HASHES_FILE].raw.view(np.uint32)
         self.superseded = files.pages[SUPERSEDED].raw.view(np.int64)
         self.content_ids = tables.fixed(self.documents["content_id"])
         self.num_bytes = self.documents["num_bytes"].to_numpy()
@@ -118,6 +122,7 @@ class Segment:
         self.texts = TextStore(
             folder / BLOCKS, files.mapped(BLOCKS), files.pages[INDEX].raw, count, int(counts["blocks"])
         )
+        self.marks = MarkStore(files.pages[MARKS], count)
         self.samples = {
             view.name: SampleTable(view, files.pages[file_name(view)], int(counts["samples"][view.name]), count)
             for view in VIEWS

@@ -28,6 +28,8 @@ from stack_data.search.families import family_of
 from stack_data.search.grams import Grams, samples_of
 from stack_data.search.kernels import LEXER_VERSION
 from stack_data.search.lexer import lex_bytes, lexemes
+from stack_data.search.mark_store import MARKS, Marks, write_marks
+from stack_data.search.outlines import outline
 from stack_data.search.pages import Bytes, map_file, page_sums
 from stack_data.search.segment import MANIFEST, SUMMED, SUMS, SUPERSEDED, TOMBSTONES
 from stack_data.search.text_store import BLOCKS, Packed, TextWriter, pack
@@ -62,6 +64,7 @@ class Contents:
 class _Lot:
     packed: Packed | None
     samples: tuple[Grams, ...]
+    marks: tuple[Ints, Marks]
     num_lexemes: Ints
     num_code: Ints
 
@@ -114,6 +117,7 @@ def _write(folder: Path, contents: Contents, pool: ThreadPoolExecutor, workers: 
         texts.add(one.packed)
         made.append(replace(one, packed=None))
     num_blocks = texts.close(contents.sizes)
+    write_marks(folder / MARKS, [one.marks for one in made])
     num_samples = _write_samples(folder, [one.samples for one in made], pool)
     counts = {
         "num_lexemes": np.concatenate([one.num_lexemes for one in made]),
@@ -147,11 +151,10 @@ def _lot(data: Bytes, bounds: Ints, families: npt.NDArray[np.uint8]) -> _Lot:
     )
     words = lexemes(texts)
     found = [samples_of(words, VIEWS[0])]
-    num_lexemes = np.diff(words.bounds)
-    del words
     tokens = lex_bytes(data, begins, ends, families)
     found += [samples_of(tokens, view) for view in VIEWS[1:]]
-    return _Lot(pack(data, bounds), tuple(found), num_lexemes, np.diff(tokens.bounds))
+    marks = outline(tokens, words, data, begins, ends, families)
+    return _Lot(pack(data, bounds), tuple(found), marks, np.diff(words.bounds), np.diff(tokens.bounds))
 
 
 def _write_samples(folder: Path, lots: Sequence[tuple[Grams, ...]], pool: ThreadPoolExecutor) -> dict[str, int]:
@@ -174,6 +177,7 @@ def _write_tables(folder: Path, contents: Contents, counts: dict[str, Ints]) -> 
     repositories, rows = tables.repositories_of(contents.places)
     tables.write_batch(folder / tables.REPOSITORIES_FILE, repositories)
     (folder / tables.REPOSITORY_PLACES_FILE).write_bytes(rows.tobytes())
+    (folder / tables.HASHES_FILE).write_bytes(tables.hash_order(made, contents.places).tobytes())
     (folder / SUPERSEDED).write_bytes(contents.superseded.astype(np.int64).tobytes())
     (folder / TOMBSTONES).write_bytes(bytes(contents.places.num_rows))
 

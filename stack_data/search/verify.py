@@ -1,43 +1,37 @@
 """Candidates of one round become matches: pieces of their texts are read, lexed together, compared and classified.
 
-Of each text only the pieces are read that a match through a candidate can reach (outlines.py); an index that knows no marks gives whole
-texts. Work is counted: bytes read, tokens compared and pairs of places; where a limit ends it, the answer says `capped`.
+Candidates are joined to chains (chains.py), which say how far a match can go. First the longest chain of each text and view is read, then,
+of the others, those that lie in no match found so far, the longest first, as long as the round's bytes last. Of a text only the pieces are
+read that hold a chain (outlines.py); an index that knows no marks gives whole texts. Work is counted; where a limit ends it, the answer says
+`capped`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from stack_data.near.shingles import text_bytes
 from stack_data.search.candidates import Probed
+from stack_data.search.chains import Chains, Flags, Ints, chains_of, enclosed, longest
 from stack_data.search.characters import character_classes
-from stack_data.search.classify import EXACT, REFORMATTED, RENAMED, classify
+from stack_data.search.classify import EXACT, REFORMATTED, RENAMED, classify, with_exact
 from stack_data.search.filters import renamed_stretches
 from stack_data.search.kernels import lexemes_all
 from stack_data.search.lexer import Tokens, lex_bytes
-from stack_data.search.outlines import BEGINNING, Outlined, Pieces, pieces_for
+from stack_data.search.outlines import BEGINNING, Outlined, Outlines, Pieces, affordable, pieces_for
 from stack_data.search.protocol import Documents, SearchIndex
 from stack_data.search.readings import Readings
-from stack_data.search.spans import Spans, places_in, spans_of
-from stack_data.search.verify_kernels import common_runs, places_of
-from stack_data.search.views import BLINDED, CODE, LEXEME
+from stack_data.search.spans import Spans, joined, places_in, spans_of
+from stack_data.search.verify_kernels import common_runs
+from stack_data.search.views import BLINDED, CODE, LEXEME, View
 
-MOST_BYTES = 2 << 20, 40
-"""Bytes of texts that one query reads before it says `capped`: so many, and so many for each of its own."""
-WHOLE = 8
-"""How many times as much where an index knows no marks, so that whole texts are read."""
-MOST_PAIRS = 500_000, 20_000
-"""Pairs of places that one query looks at in one round and view, and of those of one piece of a content: more occur only where both
-repeat themselves."""
-MOST_COMPARED = 10_000_000, 1_000_000
-"""Tokens that are compared at them, likewise; of one piece and reading."""
+MOST_COMPARED = 4_000_000, 1_000_000
+"""Tokens that are compared in one round and view, and in one text and reading."""
 Bytes = npt.NDArray[np.uint8]
-Flags = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
-_NOTHING = np.zeros(0, np.int64)
+_KINDS = {LEXEME.name: EXACT, CODE.name: REFORMATTED, BLINDED.name: RENAMED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,105 +62,206 @@ class _Read:
         """Where the whole text of each piece would begin in data."""
         return self.begins - self.pieces.begin
 
+    def beside(self, other: _Read) -> _Read:
+        """Return these pieces and, after them, others."""
+        shift = len(self.data)
+        return _Read(
+            self.pieces.beside(other.pieces),
+            np.concatenate((self.data, other.data)),
+            np.concatenate((self.begins, other.begins + shift)),
+            np.concatenate((self.ends, other.ends + shift)),
+            np.concatenate((self.families, other.families)),
+        )
+
 
 @dataclass(frozen=True, slots=True)
-class _Hits:
-    """The candidates of a view in the documents of a round: their rows in Probed, and which document each is in."""
+class _Chained:
+    """The chains of a view in the documents of a round."""
 
-    probed: Probed
-    rows: Ints
-    texts: Ints
-
-    @property
-    def is_lexeme(self) -> bool:
-        return self.probed.view.name == LEXEME.name
+    view: View
+    chains: Chains
 
     @property
-    def reach(self) -> tuple[Ints, Ints, Ints]:
-        """Text, first token and token after the last that a match through each candidate may have."""
-        query, position = self.probed.query[self.rows], self.probed.position[self.rows].astype(np.int64)
-        return self.texts, position - self.probed.before[query], position + self.probed.after[query]
+    def column(self) -> int:
+        """Which tokens they count, as a column of marks."""
+        return 1 if self.view.name == LEXEME.name else 0
+
+    def reach(self, chosen: Flags | Ints) -> tuple[Ints, Ints, Ints]:
+        """Return text, first token and token after the last of the text that a match through some of the chains may have."""
+        shift = self.chains.shift[chosen]
+        return self.chains.text[chosen], self.chains.begin[chosen] + shift, self.chains.end[chosen] + shift
+
+
+class _Round:
+    """The reading and comparing of D documents."""
+
+    def __init__(
+        self, index: SearchIndex, readings: Readings, probed: list[Probed], is_varied: Flags, documents: Documents
+    ) -> None:
+        self.index, self.readings, self.is_varied, self.documents = index, readings, is_varied, documents
+        self.outlines = index.outlines(documents) if isinstance(index, Outlined) else _outlines_of(index, documents)
+        self.chained = [one for one in (self._chained(view) for view in probed) if len(one.chains)]
+        self.is_whole = all(one.chains.is_whole for one in self.chained)
+
+    def _chained(self, probed: Probed) -> _Chained:
+        place = np.minimum(np.searchsorted(self.documents, probed.document), len(self.documents) - 1)
+        rows = np.flatnonzero(self.documents[place] == probed.document)
+        is_known = self.readings.is_known or probed.view.name == LEXEME.name
+        chains = chains_of(
+            probed.query[rows], place[rows], probed.position[rows].astype(np.int64), probed.last, probed.earlier, probed.bounds,
+            probed.asked, self.readings.families, self.outlines.families, is_known, probed.view.k, probed.view.stride,
+        )  # fmt: skip
+        return _Chained(probed.view, chains)
+
+    def first(self) -> list[Flags]:
+        """Return the chains to read first: the longest of each text and view."""
+        chains = [one.chains for one in self.chained]
+        return [longest(one.text, one.begin, one.end, len(self.documents)) for one in chains]
+
+    def rest(self, done: list[Flags], spans: Spans) -> list[Flags]:
+        """Return the chains that may hold what none of the spans does."""
+        order = np.argsort(spans.text, kind="stable")
+        spans = spans.take(order)
+        return [~chosen & ~self._enclosed(one, spans) for one, chosen in zip(self.chained, done, strict=True)]
+
+    def _enclosed(self, chained: _Chained, spans: Spans) -> Flags:
+        """Return which chains lie in a span that leaves nothing of them to be listed or counted."""
+        if chained.column:
+            spans = spans.take(spans.reading < 0)
+        elif chained.view.name == CODE.name:
+            spans = spans.take((spans.reading >= 0) & (spans.kind == EXACT))
+        else:
+            spans = spans.take(spans.reading >= 0)
+        chains, tokens = chained.chains, self.readings.lexemes if chained.column else self.readings.tokens
+        first = tokens.bounds[chains.reading]
+        begin, end = tokens.starts[first + chains.begin], tokens.ends[first + chains.end - 1]
+        found = spans.text, spans.reading, spans.begin, spans.end
+        return np.asarray(enclosed(chains.text, chains.reading, begin, end, *found))
+
+    def within(self, wanted: list[Flags], num_bytes: int) -> list[Flags]:
+        """Return those of the wanted chains that so many bytes suffice for, the longest first."""
+        chosen, seen = [], np.zeros(len(self.outlines.marks), np.bool_)
+        for one, flags in zip(self.chained, wanted, strict=True):
+            rows = np.flatnonzero(flags)
+            order = rows[np.argsort((one.chains.begin - one.chains.end)[rows], kind="stable")]
+            taken, num_bytes = affordable(self.outlines, one.reach(order), one.column, seen, num_bytes)
+            kept = np.zeros(len(flags), np.bool_)
+            kept[order[taken]] = True
+            self.is_whole &= bool(taken.all())
+            chosen.append(kept)
+        return chosen
+
+    def compared(self, chosen: list[Flags]) -> tuple[list[Spans], _Read]:
+        """Read and compare some chains; return the spans of each view."""
+        read = self._read(chosen)
+        spans = []
+        for column in (1, 0):
+            group = [one for one in zip(self.chained, chosen, strict=True) if one[0].column == column and one[1].any()]
+            spans += self._compare(read, group, column)
+        return spans, read
+
+    def _read(self, chosen: list[Flags]) -> _Read:
+        """Read the pieces that chains need, or whole texts where the index knows no marks."""
+        ranges = [
+            [one.reach(flags) for one, flags in zip(self.chained, chosen, strict=True) if one.column == column]
+            for column in (0, 1)
+        ]
+        pieces = pieces_for(self.outlines, *map(_together, ranges))
+        families = self.outlines.families[pieces.text]
+        if isinstance(self.index, Outlined):
+            data, bounds = self.index.pieces(self.documents[pieces.text], pieces.begin, pieces.end)
+            return _Read(pieces, data, bounds[:-1], bounds[1:], families)
+        data, begins, ends = text_bytes(self.index.texts(self.documents[pieces.text]).texts)
+        return _Read(pieces, data, begins, ends, families)
+
+    def _compare(self, read: _Read, group: list[tuple[_Chained, Flags]], column: int) -> list[Spans]:
+        """Compare views that are of the same tokens; return the spans of each."""
+        if not group:
+            return []
+        placed = [_in_pieces(one, flags, read.pieces) for one, flags in group]
+        numbers = np.unique(np.concatenate([piece for piece, _ in placed]))
+        begins, ends, families = read.begins[numbers], read.ends[numbers], read.families[numbers]
+        if column:
+            source = Tokens(*lexemes_all(read.data, begins, ends, character_classes()))
+        else:
+            source = lex_bytes(read.data, begins, ends, families)
+        pieces = read.pieces.take(numbers)
+        used = _used(source, pieces.limit - pieces.begin)
+        spans = []
+        for (one, flags), (piece, shift) in zip(group, placed, strict=True):
+            runs = self._runs(one, flags, source, used, np.searchsorted(numbers, piece), shift)
+            tokens = self.readings.lexemes if column else self.readings.tokens
+            made = spans_of(runs, _KINDS[one.view.name], tokens, source, pieces)
+            made.piece[:] = numbers[made.piece]
+            if column:
+                made.reading[:] = -1
+            spans.append(made)
+        return spans
+
+    def _runs(self, chained: _Chained, chosen: Flags, source: Tokens, used: Ints, piece: Ints, shift: Ints) -> Ints:
+        """Return the common runs of chains, blinded ones cut into renamed stretches."""
+        chains, view, readings = chained.chains, chained.view, self.readings
+        tokens = readings.lexemes if chained.column else readings.tokens
+        is_blinded = view.name == BLINDED.name
+        rows = np.column_stack((np.flatnonzero(chosen), piece, shift))
+        runs, is_whole = common_runs(
+            chains.pairs, chains.bounds, chains.begin, chains.end, rows, readings.blinded if is_blinded else tokens.code,
+            tokens.bounds, view.hashes(source), source.bounds[:-1], used, view.guaranteed, MOST_COMPARED,
+        )  # fmt: skip
+        self.is_whole &= is_whole
+        if is_blinded:
+            mine, theirs = (tokens.code, tokens.kinds, tokens.bounds), (source.code, source.kinds, source.bounds)
+            runs = renamed_stretches(runs, self.is_varied, *mine, *theirs)
+        return np.asarray(runs)
 
 
 def verify(
-    index: SearchIndex, readings: Readings, probed: list[Probed], is_varied: Flags, documents: Documents
-) -> Verified:
-    """Compare a snippet with D candidate documents, int64[D], ascending."""
-    hits = [_hits_in(one, documents) for one in probed]
-    hits = [one for one in hits if len(one.rows)]
-    read = _read(index, documents, hits)
-    compared = [
-        _compare(read, readings, [one for one in hits if one.is_lexeme == lexemes], is_varied)
-        for lexemes in (True, False)
-    ]
-    spans = [found for group, _ in compared for found in group]
+    index: SearchIndex, readings: Readings, probed: list[Probed], is_varied: Flags, documents: Documents, most_bytes: int
+) -> Verified:  # fmt: skip
+    """Compare a snippet with D candidate documents, int64[D], ascending. most_bytes: what may be read after the first look."""
+    round_ = _Round(index, readings, probed, is_varied, documents)
+    first = round_.first()
+    spans, read = round_.compared(first)
+    if any(not chosen.all() for chosen in first):
+        found = with_exact(joined(spans), readings.data, read.data, read.starts)
+        rest = round_.rest(first, found)
+        chosen = round_.within(rest, max(0, most_bytes - len(read.data))) if any(map(np.any, rest)) else []
+        if any(map(np.any, chosen)):
+            more, beside = round_.compared(chosen)
+            for one in more:
+                one.piece[:] += len(read.pieces)
+            spans += more
+            read = read.beside(beside)
     listed = classify(spans, len(readings.families), readings.data, read.data, read.starts)
     found = listed.spans
     places = places_in(read.data, read.begins, read.pieces.marks, found.piece, found.source_begin, found.source_end)
-    is_whole = all(whole for _, whole in compared)
-    return Verified(found, documents, places, listed.covered, is_whole, len(read.data))
+    return Verified(found, documents, places, listed.covered, round_.is_whole, len(read.data))
 
 
-def _hits_in(probed: Probed, documents: Documents) -> _Hits:
-    place = np.minimum(np.searchsorted(documents, probed.document), len(documents) - 1)
-    rows = np.flatnonzero(documents[place] == probed.document)
-    return _Hits(probed, rows, place[rows])
+def _outlines_of(index: SearchIndex, documents: Documents) -> Outlines:
+    """Return outlines with no mark but the beginnings, so that texts are read whole."""
+    texts = index.texts(documents)
+    _, begins, ends = text_bytes(texts.texts)
+    count = len(documents)
+    return Outlines(
+        texts.families, ends - begins, np.arange(count + 1), np.repeat(BEGINNING, count, axis=0).astype(np.uint32)
+    )
 
 
-def _read(index: SearchIndex, documents: Documents, hits: list[_Hits]) -> _Read:
-    """Read the pieces that hits need, or whole texts where the index knows no marks."""
-    if not isinstance(index, Outlined):
-        texts = index.texts(documents)
-        data, begins, ends = text_bytes(texts.texts)
-        sizes, count = ends - begins, np.arange(len(documents))
-        pieces = Pieces(count, np.zeros_like(count), sizes, sizes, np.repeat(BEGINNING, len(count), axis=0))
-        return _Read(pieces, data, begins, ends, texts.families)
-    outlines = index.outlines(documents)
-    pieces = pieces_for(outlines, _reach(hits, lexemes=False), _reach(hits, lexemes=True))
-    data, bounds = index.pieces(documents[pieces.text], pieces.begin, pieces.end)
-    return _Read(pieces, data, bounds[:-1], bounds[1:], outlines.families[pieces.text])
-
-
-def _reach(hits: list[_Hits], lexemes: bool) -> tuple[Ints, Ints, Ints]:
-    """Return what the hits of some views reach: text, first token and token after the last, int64[N] each."""
-    reaches = [one.reach for one in hits if one.is_lexeme == lexemes]
-    text, first, last = (np.concatenate(column) for column in zip((_NOTHING,) * 3, *reaches, strict=True))
+def _together(reaches: list[tuple[Ints, Ints, Ints]]) -> tuple[Ints, Ints, Ints]:
+    """Return ranges of tokens one after the other."""
+    nothing = np.zeros(0, np.int64)
+    text, first, last = (np.concatenate(column) for column in zip((nothing,) * 3, *reaches, strict=True))
     return text, first, last
 
 
-def _compare(read: _Read, readings: Readings, hits: list[_Hits], is_varied: Flags) -> tuple[list[Spans], bool]:
-    """Compare views that are of the same tokens; return the spans of each view, and whether all was compared."""
-    if not hits:
-        return [], True
-    column = 1 if hits[0].is_lexeme else 0
-    placed = [_in_pieces(one, read.pieces, column) for one in hits]
-    numbers = np.unique(np.concatenate([pieces for pieces, _ in placed]))
-    begins, ends = read.begins[numbers], read.ends[numbers]
-    if column:
-        source = Tokens(*lexemes_all(read.data, begins, ends, character_classes()))
-    else:
-        source = lex_bytes(read.data, begins, ends, read.families[numbers])
-    used = _used(source, (read.pieces.limit - read.pieces.begin)[numbers])
-    chosen = read.pieces.take(numbers)
-    spans, is_whole = [], True
-    for one, (pieces, position) in zip(hits, placed, strict=True):
-        at = np.searchsorted(numbers, pieces)
-        found, done = _runs(one, readings, source, used, at, position, read.families[numbers], is_varied)
-        kind = EXACT if column else REFORMATTED if one.probed.view.name == CODE.name else RENAMED
-        made = spans_of(found, kind, readings.lexemes if column else readings.tokens, source, chosen)
-        spans.append(
-            replace(made, piece=numbers[made.piece], reading=np.full(len(made), -1) if column else made.reading)
-        )
-        is_whole &= done
-    return spans, is_whole
-
-
-def _in_pieces(hits: _Hits, pieces: Pieces, column: int) -> tuple[Ints, Ints]:
-    """Return the piece that each hit lies in, and its token there."""
-    position = hits.probed.position[hits.rows].astype(np.int64)
-    key = (pieces.text << 32) + pieces.marks[:, column]
-    piece = np.searchsorted(key, (hits.texts << 32) + position, side="right") - 1
-    return piece, position - pieces.marks[piece, column]
+def _in_pieces(chained: _Chained, chosen: Flags, pieces: Pieces) -> tuple[Ints, Ints]:
+    """Return the piece that each chosen chain lies in, and its token there less that of the reading."""
+    chains = chained.chains
+    position = chains.pairs[chains.bounds[:-1][chosen], 4]
+    key = (pieces.text << 32) + pieces.marks[:, chained.column]
+    piece = np.searchsorted(key, (chains.text[chosen] << 32) + position, side="right") - 1
+    return piece, chains.shift[chosen] - pieces.marks[piece, chained.column]
 
 
 def _used(source: Tokens, limits: Ints) -> Ints:
@@ -176,28 +271,3 @@ def _used(source: Tokens, limits: Ints) -> Ints:
     return np.array(
         [begin + int(np.searchsorted(source.starts[begin:end], limit)) for begin, end, limit in rows], np.int64
     )
-
-
-def _runs(
-    hits: _Hits, readings: Readings, source: Tokens, used: Ints, pieces: Ints, position: Ints, families: npt.NDArray[np.uint8],
-    is_varied: Flags,
-) -> tuple[Ints, bool]:  # fmt: skip
-    """Return the common runs of a view, blinded ones cut into renamed stretches, and whether all were compared."""
-    probed, view = hits.probed, hits.probed.view
-    tokens = readings.lexemes if hits.is_lexeme else readings.tokens
-    order = np.argsort(position, kind="stable")
-    places, all_paired = places_of(
-        probed.query[hits.rows[order]], pieces[order], position[order], probed.last, probed.earlier, probed.bounds,
-        readings.families, families, readings.is_known or hits.is_lexeme, MOST_PAIRS,
-    )  # fmt: skip
-    # Places of one shift come by position already, so that a stable sort of the rest is enough.
-    key = ((places[:, 0] * len(families) + places[:, 1]) << 33) + places[:, 2]
-    hashes = readings.blinded if view.name == BLINDED.name else tokens.code
-    runs, _, all_compared = common_runs(
-        places, np.argsort(key, kind="stable"), hashes, tokens.bounds, view.hashes(source), source.bounds[:-1], used,
-        view.guaranteed, MOST_COMPARED,
-    )  # fmt: skip
-    if view.name == BLINDED.name:
-        mine, theirs = (tokens.code, tokens.kinds, tokens.bounds), (source.code, source.kinds, source.bounds)
-        runs = renamed_stretches(runs, is_varied, *mine, *theirs)
-    return runs, all_paired and all_compared

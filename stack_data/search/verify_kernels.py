@@ -1,7 +1,7 @@
 """From grams that may be equal to runs that are: the query's passes over tokens, compiled without the GIL.
 
-A gram is asked for once however often the snippet's readings hold it; `distinct` finds which those are, `places_of` lists the pairs of
-places that a candidate stands for, and `common_runs` compares token by token and extends to both sides.
+A gram is asked for once however often the snippet's readings hold it; `distinct` finds which those are, and `common_runs` compares chains of
+candidates token by token and extends to both sides.
 """
 
 from __future__ import annotations
@@ -45,95 +45,54 @@ def distinct(hashes, left, right, wanted):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def reach(last, earlier, grams, k):  # type: ignore[no-untyped-def]
-    """Return (before int64[U], after int64[U]): how far a match may go from the beginning of a gram, in tokens, at most.
+def common_runs(pairs, chains, begins, ends, rows, view, bounds, source, source_begins, source_ends, least, limits):  # type: ignore[no-untyped-def]
+    """Return (runs int64[F, 5], whether all were compared): maximal common runs of at least `least` tokens through chains.
 
-    last, earlier: of `distinct`; grams: int64[R + 1], those of each reading.
-    """
-    before, after = np.zeros(len(last), np.int64), np.zeros(len(last), np.int64)
-    for number in range(len(last)):
-        at = last[number]
-        while at >= 0:
-            reading = np.searchsorted(grams, at, side="right") - 1
-            before[number] = max(before[number], at - grams[reading])
-            after[number] = max(after[number], grams[reading + 1] - at + k - 1)
-            at = earlier[at]
-    return before, after
-
-
-@njit(cache=True, nogil=True)  # type: ignore[misc]
-def places_of(query, text, position, last, earlier, grams, families, text_families, is_known, limits):  # type: ignore[no-untyped-def]
-    """Return (pairs int64[H, 5], whether these are all) of reading, text, token of the text less that of the reading, both tokens.
-
-    query, text, position: [M] each, candidates; last, earlier: of `distinct`; grams: int64[R + 1], those of each reading;
-    families: of the readings, text_families: of the texts. limits: most pairs, and most of one text; the first ones are taken.
-    """
-    out, used, is_whole = np.empty((4 * len(query) + 16, 5), np.int64), 0, True
-    of_text = np.zeros(len(text_families), np.int64)
-    for number in range(len(query)):
-        at = last[query[number]]
-        while at >= 0:
-            reading = np.searchsorted(grams, at, side="right") - 1
-            if is_known or families[reading] == text_families[text[number]]:
-                if used == limits[0] or of_text[text[number]] == limits[1]:
-                    is_whole = False
-                    break
-                if used == len(out):
-                    wider = np.empty((2 * used, 5), np.int64)
-                    wider[:used] = out
-                    out = wider
-                of_text[text[number]] += 1
-                token = at - grams[reading]
-                out[used, 0], out[used, 1], out[used, 2] = reading, text[number], position[number] - token
-                out[used, 3], out[used, 4] = token, position[number]
-                used += 1
-            at = earlier[at]
-    return out[:used], is_whole
-
-
-@njit(cache=True, nogil=True)  # type: ignore[misc]
-def common_runs(places, order, view, bounds, source, source_begins, source_ends, least, limits):  # type: ignore[no-untyped-def]
-    """Return (runs int64[F, 5], tokens compared, whether all were): maximal common runs of at least `least` tokens at given places.
-
-    places: of `places_of`; order: by their first four columns; view, source: uint64 tokens of the readings and of the texts, those of
-    text i are source_begins[i]:source_ends[i]. Columns: reading, text, first token in the reading, in the text, length. limits: most
-    tokens to compare, and most of one text and reading.
+    pairs, chains, begins, ends: of `Chains`; rows: int64[N, 3], a chain, the piece that it lies in, its token there less that of the
+    reading; view, source: uint64 tokens of the readings and of the pieces, those of piece i are source_begins[i]:source_ends[i]. Columns:
+    reading, piece, first token in the reading, in the piece, length. limits: most tokens to compare, and most of one text and reading.
     """
     out, count, compared, of_text, is_whole = np.empty((16, 5), np.int64), 0, np.int64(0), np.int64(0), True
     mine, theirs = borrowed(view), borrowed(source)
-    reading, text, shift, until = np.int64(-1), np.int64(-1), np.int64(0), np.int64(0)
-    for number in order:
-        token, position = places[number, 3], places[number, 4]
-        is_same = places[number, 0] == reading and places[number, 1] == text
-        if is_same and places[number, 2] == shift and token < until:
-            continue
-        of_text = of_text if is_same else np.int64(0)
-        if compared > limits[0] or of_text > limits[1]:
-            is_whole = False
-            continue
-        reading, text, shift = places[number, 0], places[number, 1], places[number, 2]
-        begin, end = bounds[reading], bounds[reading + 1]
-        source_begin, source_end = source_begins[text], source_ends[text]
-        here, there = begin + token, source_begin + position
-        while here < end and there < source_end and mine[here] == theirs[there]:
-            here += 1
-            there += 1
-        until = here - begin
-        first, source_first = begin + token, source_begin + position
-        while here > first > begin and source_first > source_begin and mine[first - 1] == theirs[source_first - 1]:
-            first -= 1
-            source_first -= 1
-        compared += here - first + 2
-        of_text += here - first + 2
-        if here - first >= least:
-            if count == len(out):
-                wider = np.empty((2 * count, 5), np.int64)
-                wider[:count] = out
-                out = wider
-            out[count, 0], out[count, 1], out[count, 2] = reading, text, first - begin
-            out[count, 3], out[count, 4] = source_first - source_begin, here - first
-            count += 1
-    return out[:count], compared, is_whole
+    last_reading, last_text = np.int64(-1), np.int64(-1)
+    for row in range(len(rows)):
+        chain, piece, shift = rows[row]
+        reading, text = pairs[chains[chain], 0], pairs[chains[chain], 1]
+        if reading != last_reading or text != last_text:
+            last_reading, last_text, of_text = reading, text, np.int64(0)
+        begin = bounds[reading] + begins[chain]
+        stop = min(bounds[reading] + ends[chain], bounds[reading + 1])
+        source_begin, source_end = source_begins[piece], source_ends[piece]
+        apart = source_begin + shift - bounds[reading]
+        until = begin
+        for number in range(chains[chain], chains[chain + 1]):
+            token = bounds[reading] + pairs[number, 3]
+            if token < until:
+                continue
+            if compared > limits[0] or of_text > limits[1]:
+                is_whole = False
+                break
+            here, there = token, token + apart
+            while here < stop and there < source_end and mine[here] == theirs[there]:
+                here += 1
+                there += 1
+            until = here
+            first = token
+            while (
+                here > first > begin and first + apart > source_begin and mine[first - 1] == theirs[first - 1 + apart]
+            ):
+                first -= 1
+            compared += here - first + 2
+            of_text += here - first + 2
+            if here - first >= least:
+                if count == len(out):
+                    wider = np.empty((2 * count, 5), np.int64)
+                    wider[:count] = out
+                    out = wider
+                out[count, 0], out[count, 1], out[count, 2] = reading, piece, first - bounds[reading]
+                out[count, 3], out[count, 4] = first + apart - source_begin, here - first
+                count += 1
+    return out[:count].copy(), is_whole
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]

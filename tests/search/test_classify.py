@@ -16,7 +16,7 @@ SOURCE = np.frombuffer(b"aa bb cc dd  ee f f gg hh", np.uint8)
 def spans(*rows: tuple[int, int, int, int, int, int]) -> Spans:
     """Text, kind, reading, first and last token of the snippet (words of two letters), first byte of the text."""
     text, kind, reading, first, last, source = np.array(rows, np.int64).reshape(-1, 6).T
-    return Spans(
+    columns = (
         text,
         text,
         kind,
@@ -29,6 +29,7 @@ def spans(*rows: tuple[int, int, int, int, int, int]) -> Spans:
         source,
         source + 3 * (last - first) - 1,
     )
+    return Spans(np.column_stack(columns))
 
 
 def listed(given: Spans, readings: int = 2) -> list[tuple[int, int, int]]:
@@ -46,7 +47,7 @@ def test_code_whose_lexemes_are_equal_is_exact_whichever_view_found_it() -> None
 
 def test_num_tokens_of_an_exact_match_are_lexemes() -> None:
     snippet, source = (np.frombuffer(one, np.uint8) for one in (b"a.b(c, d)", b"a.b(c,  d)"))
-    given = Spans(*(np.array([value]) for value in (0, 0, REFORMATTED, 0, 7, 0, 7, 0, 9, 0, 10)))
+    given = Spans(np.array([(0, 0, REFORMATTED, 0, 7, 0, 7, 0, 9, 0, 10)]))
     found = classify([given], 1, snippet, source, np.zeros(1, np.int64)).spans
     assert (found.kind.tolist(), found.num_tokens.tolist()) == ([EXACT], [8])
 

@@ -52,9 +52,9 @@ def answers(folder: Path) -> Any:
 
 
 NAMES = (
-    "index.json", "segments/1/blinded.samples", "segments/1/code.samples", "segments/1/documents.arrow", "segments/1/lexeme.samples",
+    "index.json", "segments/1/blinded.samples", "segments/1/code.samples", "segments/1/documents.arrow", "segments/1/hashes.order", "segments/1/lexeme.samples",
     "segments/1/manifest.json", "segments/1/pages.sums", "segments/1/places.arrow", "segments/1/repositories.arrow",
-    "segments/1/repository_places.u32", "segments/1/superseded.i64", "segments/1/texts.blocks", "segments/1/texts.index",
+    "segments/1/repository_places.u32", "segments/1/superseded.i64", "segments/1/texts.blocks", "segments/1/texts.index", "segments/1/texts.marks",
     "segments/1/tombstones", "removals.jsonl", "removals.applied", "removals.lock", ".lock",
 )  # fmt: skip
 
@@ -118,8 +118,8 @@ def test_another_lexer_or_format_is_named(made: Path, tmp_path: Path, monkeypatc
     monkeypatch.setattr(index_state, "LEXER_VERSION", 99)
     with pytest.raises(InputError, match="made with lexer 1, this version asks with 99; build the index anew"):
         open_index(made)
-    monkeypatch.setattr(index_state, "FORMAT", "fairstack-index/2")
-    with pytest.raises(InputError, match="is of format 'fairstack-index/1', this version reads 'fairstack-index/2'"):
+    monkeypatch.setattr(index_state, "FORMAT", "fairstack-index/3")
+    with pytest.raises(InputError, match="is of format 'fairstack-index/2', this version reads 'fairstack-index/3'"):
         open_index(made)
     with pytest.raises(InputError, match=r"is no search index: it has no index.json"):
         open_index(tmp_path)

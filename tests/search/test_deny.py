@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import shutil
 from pathlib import Path
@@ -11,12 +12,16 @@ import pytest
 
 from stack_data import storage
 from stack_data.errors import InputError
-from stack_data.search.deny import DENY, MANIFEST, DenyIndex, Refusal, erase, update
+from stack_data.search import deny, deny_store
+from stack_data.search.build import add
+from stack_data.search.deny import DenyIndex, Refusal, erase, erase_texts, follow_locked, update
 from stack_data.search.deny_kernels import filter_of, find, refusing_run
+from stack_data.search.deny_store import DENY, MANIFEST
 from stack_data.search.merge import merge
 from stack_data.search.removals import remove
 from tests.leaving import code
 from tests.search.published import HTTP, copied
+from tests.search.releases import At, Content, program, release
 from tests.search.test_scan import RENAMED
 
 HALF = HTTP.index("        raise")
@@ -80,13 +85,110 @@ def test_an_update_without_removals_changes_nothing(purged: Path) -> None:
     assert DenyIndex(purged).refusal("", HTTP, "Python") is not None
 
 
-def test_a_batch_can_be_erased(purged: Path) -> None:
-    (folder,) = (purged / DENY).iterdir()
-    erase(purged, folder.name.partition(".")[0])
-    assert len(DenyIndex(purged)) == 0
+def test_a_batch_can_be_erased_and_stays_erased(tmp_path: Path) -> None:
+    folder = copied(tmp_path)
+    remove(folder, repositories=["github.com/jane/lib"])
+    batch = update(folder).batch
+    erase(folder, batch)
+    # Its texts are still in the index, and are not taken again.
+    assert (update(folder).batch, merge(folder).deny_batch, len(DenyIndex(folder))) == ("", "", 0)
+    assert DenyIndex(folder).refusal("", HTTP, "Python") is None
+    for unknown in (batch, "0" * 16):
+        with pytest.raises(InputError, match="no batch"):
+            erase(folder, unknown)
+
+
+def test_what_two_batches_have_stays_when_one_is_erased(tmp_path: Path) -> None:
+    folder = copied(tmp_path)
+    remove(folder, repositories=["github.com/jane/lib"])
+    first = update(folder).batch
+    remove(folder, owners=["github.com/john"])
+    second = update(folder)
+    assert second.batch and second.batch != first
+    # util.py was in both repositories; it left with the second.
+    assert DenyIndex(folder).refusal("", code("util"), "Python")
+    erase(folder, first)
+    index = DenyIndex(folder)
+    assert index.refusal("", code("util"), "Python") and index.refusal("", code("main"), "Python")
+    assert index.refusal("", HTTP, "Python") is None
+    erase(folder, second.batch)
+    assert len(DenyIndex(folder)) == 0
+
+
+def test_the_hashes_of_a_file_can_be_erased_alone(purged: Path) -> None:
+    count = len(DenyIndex(purged))
+    erased = erase_texts(purged, [(HTTP, "Python")])
+    assert 0 < erased < count and len(DenyIndex(purged)) == count - erased
     assert DenyIndex(purged).refusal("", HTTP, "Python") is None
-    with pytest.raises(InputError, match="no batch"):
-        erase(purged, "0" * 16)
+    assert DenyIndex(purged).refusal("", code("kept"), "Python")
+    assert erase_texts(purged, [(HTTP, "Python"), ("", None)]) == 0
+
+
+def test_many_removals_lie_in_one_table(tmp_path: Path) -> None:
+    folder = tmp_path / "index"
+    texts = [program(seed, 8) for seed in range(12)]
+    add(folder, release(tmp_path / "one", [Content(one, (At(f"owner{n}"),)) for n, one in enumerate(texts)]))
+    batches = []
+    for number in range(10):
+        remove(folder, owners=[f"github.com/owner{number}"])
+        batches.append(update(folder).batch)
+    assert len(set(batches)) == 10 and all(batches)
+    assert [path.name for path in (folder / DENY).iterdir()] == ["10"]
+    merge(folder)
+    assert [bool(DenyIndex(folder).refusal("", one, "Python")) for one in texts] == [True] * 10 + [False] * 2
+    erase(folder, batches[4])
+    assert [bool(DenyIndex(folder).refusal("", one, "Python")) for one in texts[3:6]] == [True, False, True]
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_code_that_a_later_release_has_is_refused_no_more(
+    tmp_path: Path, is_killed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, text, other = tmp_path / "index", program(1, 8), program(2, 8)
+    add(folder, release(tmp_path / "one", [Content(text, (At("jane"),)), Content(program(3), (At("john"),))]))
+    remove(folder, owners=["github.com/jane"])
+    merge(folder)
+    assert DenyIndex(folder).refusal("", text, "Python")
+    later = release(
+        tmp_path / "two", [Content(text + "# more\n", (At("john", path="b.py"),)), Content(other)], version="2.0.0"
+    )
+    if is_killed:
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr("stack_data.search.deny.follow_locked", _killed)
+            add(folder, later)
+        assert DenyIndex(folder).refusal("", text, "Python")
+    add(folder, later)
+    # john has it now; jane's file that came again is dead from its first day, and refused.
+    assert DenyIndex(folder).refusal("", text, "Python") is None
+    assert DenyIndex(folder).refusal("", other, "Python")
+
+
+def _killed(_: Path) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_bits_after_additions_are_those_of_reading_everything(tmp_path: Path, seed: int) -> None:
+    draw, folder = random.Random(seed), tmp_path / "index"
+    texts = [program(one, 6) for one in range(10)]
+    for version in range(4):
+        mine = draw.sample(texts, draw.randint(1, 6))
+        contents = [Content(one, tuple(At(f"o{n}") for n in draw.sample(range(5), 2))) for one in mine]
+        add(folder, release(tmp_path / "r", contents, version=f"{version + 1}.0.0"))
+        if draw.random() < 0.7:
+            remove(folder, owners=[f"github.com/o{draw.randrange(5)}"])
+            update(folder)
+        if draw.random() < 0.3:
+            merge(folder)
+    known, views = deny_store.read(folder / DENY, deny._VIEWS), deny._VIEWS
+    if known.generation:
+        follow_locked(folder)
+        incremental = deny_store.read(folder / DENY, views)
+        update(folder)
+        full = deny_store.read(folder / DENY, views)
+        assert incremental.num_exclusive == full.num_exclusive
+        for name in views:
+            assert np.array_equal(incremental.tables[name].shared, full.tables[name].shared)
 
 
 def test_nothing_of_text_or_names_is_kept(purged: Path) -> None:
@@ -102,13 +204,13 @@ def test_an_index_without_one_refuses_nothing(tmp_path: Path) -> None:
 
 def test_a_killed_update_leaves_the_generation_before(purged: Path) -> None:
     (folder,) = (purged / DENY).iterdir()
-    name, _, generation = folder.name.partition(".")
-    (purged / DENY / f".{name}.9.1.tmp").mkdir()
+    (purged / DENY / f".{int(folder.name) + 1}.1.tmp").mkdir()
     assert DenyIndex(purged).refusal("", HTTP, "Python") is not None
-    shutil.copytree(folder, purged / DENY / f"{name}.{int(generation) + 1}")
+    shutil.copytree(folder, purged / DENY / str(int(folder.name) + 1))
     assert DenyIndex(purged).refusal("", HTTP, "Python") is not None
     update(purged)
-    assert not [path for path in (purged / DENY).iterdir() if path.name.startswith(".")]
+    (left,) = (purged / DENY).iterdir()
+    assert int(left.name) > int(folder.name)
 
 
 def test_damage_and_other_versions_refuse_to_open(purged: Path) -> None:
@@ -121,6 +223,9 @@ def test_damage_and_other_versions_refuse_to_open(purged: Path) -> None:
             DenyIndex(purged)
     path.write_bytes(raw)
     storage.write_json(folder / MANIFEST, storage.read_json(folder / MANIFEST) | {"lexer": -1})
+    with pytest.raises(InputError, match="another version"):
+        DenyIndex(purged)
+    folder.rename(purged / DENY / "0123456789abcdef.1")
     with pytest.raises(InputError, match="another version"):
         DenyIndex(purged)
 

@@ -6,16 +6,28 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from stack_data.errors import InputError
 from stack_data.identity import content_id
 from stack_data.search import owners
 from stack_data.search.build import add
+from stack_data.search.documents import leading
 from stack_data.search.dropped import dropped
-from stack_data.search.files_lookup import file, file_id, find
+from stack_data.search.files_lookup import file, file_id, find, rows_with
 from stack_data.search.index import Index, open_index
-from stack_data.search.owned_kernels import find_ascending, first_equal, merged
+from stack_data.search.joined import text_of
+from stack_data.search.owned_kernels import (
+    bits_of,
+    distinct,
+    first_equal,
+    host_codes,
+    local_numbers,
+    lower_bound,
+    number_ids,
+)
 from stack_data.search.removals import remove
 from tests.leaving import code, made
 from tests.search.published import BIG, HTTP, build_folder, copied, published
@@ -232,22 +244,51 @@ def test_many_contents_are_found_at_once(index: Index) -> None:
 # Kernels
 
 
-def test_ids_are_found_among_ascending_ones() -> None:
-    import numpy as np
-
+def test_equal_ids_get_one_number() -> None:
     draw = np.random.default_rng(5)
-    ids = np.unique(draw.integers(0, 4, (300, 20)).astype(np.uint8), axis=0)
-    wanted = np.unique(np.concatenate([ids[::7], draw.integers(0, 4, (50, 20)).astype(np.uint8)]), axis=0)
-    rows = find_ascending(wanted, ids)
-    known = {one.tobytes() for one in wanted}
-    assert rows.tolist() == [row for row, one in enumerate(ids) if one.tobytes() in known]
-    assert find_ascending(wanted[:0], ids).tolist() == find_ascending(wanted, ids[:0]).tolist() == []
+    ids = draw.integers(0, 2, (300, 20)).astype(np.uint8)
+    ids[:, 4:] = 0
+    numbers, count = number_ids(ids)
+    known = list(dict.fromkeys(one.tobytes() for one in ids))
+    assert (numbers.tolist(), count) == ([known.index(one.tobytes()) for one in ids], len(known))
 
 
-def test_equal_keys_are_told_by_their_first_and_ascending_rows_are_merged() -> None:
-    import numpy as np
+def test_equal_keys_are_told_by_their_first_and_by_numbers_in_their_repository() -> None:
+    keys = np.array([5, 7, 5, 0, 7, 0], np.uint64)
+    assert first_equal(keys).tolist() == [0, 1, 0, 3, 1, 3]
+    assert first_equal(keys[:0]).tolist() == []
+    numbers, counts = local_numbers(keys, np.array([1, 0, 1, 1, 0, 1], np.uint32), 3)
+    assert (numbers.tolist(), counts.tolist()) == ([0, 0, 0, 1, 0, 1], [1, 2, 0])
+    assert distinct(np.array([3, 1, 3, 0, 1])).tolist() == [3, 1, 0]
 
-    assert first_equal(np.array([5, 7, 5, 0, 7, 0], np.uint64)).tolist() == [0, 1, 0, 3, 1, 3]
-    assert first_equal(np.empty(0, np.uint64)).tolist() == []
-    assert merged(np.array([1, 3, 5]), np.array([0, 3, 9])).tolist() == [0, 1, 3, 5, 9]
-    assert merged(np.empty(0, np.int64), np.array([2])).tolist() == [2]
+
+def test_strings_are_found_among_ascending_ones_and_hosts_are_numbered() -> None:
+    names = ["a.b/x/y", "a.b/xy/z", "a/x/y", "b/x/y"]
+    column = text_of(pa.array(["skipped", *names])[1:])
+    for wanted in (*names, "", "a", "a.b/x", "a.b/x/y0", "c"):
+        raw = np.frombuffer(wanted.encode(), np.uint8)
+        assert lower_bound(*column, len(names), raw) == sum(one < wanted for one in names)
+    assert host_codes(*column, len(names)).tolist() == [0, 0, 1, 2]
+
+
+def test_bits_of_masks_are_counted() -> None:
+    counts = bits_of(np.array([1, 3, 1 << 63], np.uint64)).tolist()
+    assert (counts[0], counts[1], counts[63], sum(counts)) == (2, 1, 1, 4)
+
+
+def test_rows_are_found_by_hashes_whose_first_bytes_are_alike() -> None:
+    raw = [b"a" * 8 + bytes([one]) * 24 for one in (3, 1, 2, 1)] + [b"b" * 32, b"\0" * 32, b"\xff" * 32]
+    column = pa.array([b"?" * 32, *raw], pa.binary(32))[1:]
+    order = np.argsort(leading(column), kind="stable").astype(np.uint32)
+    for one in {*raw, b"c" * 32, b"a" * 32}:
+        assert rows_with(column, order, one).tolist() == [row for row, other in enumerate(raw) if other == one]
+    assert rows_with(column, order[:0], raw[0]).tolist() == []
+
+
+def test_every_file_is_found_by_both_of_its_hashes(index: Index) -> None:
+    for segment in index.segments:
+        for one in segment.documents.to_pylist():
+            for name in ("sha256", "text_sha256"):
+                assert one["content_id"].hex() in {
+                    found["content_id"] for found in file(index, one[name].hex())["found"]
+                }

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from types import ModuleType
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stack_data.errors import ConfigError
-from stack_data.search import query, verify
+from stack_data.search import chains, query, verify
 from stack_data.search.answer import Answer, as_json
+from stack_data.search.candidates import MOST_CONTENTS
 from stack_data.search.query import match
 from tests.search import naive
 from tests.search.memory_index import MemoryIndex, Source
@@ -201,8 +203,8 @@ def test_a_hot_span_is_capped_at_the_smallest_contents_and_says_so() -> None:
     sources = hot(250)
     answer = match(MemoryIndex(sources), laid_out(BODY[:60], 3), "Python")
     assert answer.capped
-    assert [one.content_id for one in answer.matches] == sorted(one.content_id for one in sources)[:100]
-    assert not match(MemoryIndex(sources[:100]), laid_out(BODY[:60], 3), "Python").capped
+    assert [one.content_id for one in answer.matches] == sorted(one.content_id for one in sources)[:MOST_CONTENTS]
+    assert not match(MemoryIndex(sources[:MOST_CONTENTS]), laid_out(BODY[:60], 3), "Python").capped
 
 
 def test_what_is_rare_is_found_beside_what_is_hot() -> None:
@@ -211,7 +213,7 @@ def test_what_is_rare_is_found_beside_what_is_hot() -> None:
     answer = match(MemoryIndex([*hot(300), rare, longest]), laid_out(BODY), "Python")
     repos = [place.repo_name for one in answer.matches for place in one.places]
     assert answer.capped and "rare/one" in repos and repos[0] == "longest/one"
-    assert 100 <= len(answer.matches) <= 110
+    assert MOST_CONTENTS <= len(answer.matches) <= MOST_CONTENTS + 10
 
 
 def test_texts_that_are_too_much_to_read_are_left_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,12 +224,14 @@ def test_texts_that_are_too_much_to_read_are_left_and_that_is_said(monkeypatch: 
     assert max(one.num_tokens for one in answer.matches) == 79
 
 
-@pytest.mark.parametrize("limit", ["MOST_COMPARED", "MOST_PAIRS"])
+@pytest.mark.parametrize(("module", "limit"), [(verify, "MOST_COMPARED"), (chains, "MOST_PAIRS")])
 @pytest.mark.parametrize("limits", [(3, 1000), (1000, 3)])
-def test_work_that_is_cut_short_is_said(monkeypatch: pytest.MonkeyPatch, limit: str, limits: tuple[int, int]) -> None:
+def test_work_that_is_cut_short_is_said(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, limit: str, limits: tuple[int, int]
+) -> None:
     two = laid_out([*BODY[:60], "between", *BODY[60:]])
     assert not match(INDEX, two, "Python").capped
-    monkeypatch.setattr(verify, limit, limits)
+    monkeypatch.setattr(module, limit, limits)
     assert match(INDEX, two, "Python").capped
 
 

@@ -17,7 +17,7 @@ from stack_data.search.lexer import Tokens, lex
 from stack_data.search.pages import Pages, map_file, page_sums
 from stack_data.search.sample_kernels import ordinal_bits
 from stack_data.search.samples import SampleTable, write_table
-from stack_data.search.views import VIEWS, View
+from stack_data.search.views import BLINDED, CODE, VIEWS, View
 
 SMALL = View("small", 3, 4)
 
@@ -121,6 +121,31 @@ def test_a_table_of_other_numbers_is_refused(tmp_path: Path) -> None:
 def test_samples_of_texts_are_every_so_manyth_gram() -> None:
     made = lex(pa.array(["a = b + c * d - e / f " * 30, "", "x"]), 0)
     for view in VIEWS[1:]:
-        every, hashes = kgrams(view.hashes(made), made.bounds, view.k)[0], samples_of(made, view)
-        assert hashes.hashes.tolist() == every[:: view.stride].tolist()
-        assert hashes.bounds.tolist()[1:] == [len(hashes)] * 3
+        every, sampled = grams_of(made, view), samples_of(made, view)
+        for column in ("hashes", "left", "right"):
+            assert getattr(sampled, column).tolist() == getattr(every, column)[:: view.stride].tolist()
+        assert sampled.bounds.tolist()[1:] == [len(sampled)] * 3
+    assert grams_of(made, CODE).hashes.tolist() == kgrams(CODE.hashes(made), made.bounds, CODE.k)[0].tolist()
+
+
+def blinded_grams(text: str) -> Grams:
+    return grams_of(lex(pa.array([text]), 0), BLINDED)
+
+
+def test_blinded_grams_are_those_of_the_same_names_under_others() -> None:
+    names = "a b c a d b e a f g h a c i j k l m n o p q a r s t u v w x y z a b c d a e f g h"
+    renamed = " ".join(f"x{one}x" for one in names.split())
+    one, other = blinded_grams(names), blinded_grams(renamed)
+    for column in ("hashes", "left", "right"):
+        assert getattr(one, column).tolist() == getattr(other, column).tolist()
+
+
+def test_blinded_grams_tell_which_names_are_the_same() -> None:
+    names = [f"n{at}" for at in range(60)]
+    one = blinded_grams(" ".join(names))
+    names[40] = names[35]
+    other = blinded_grams(" ".join(names))
+    changed = [at for at in range(len(one)) if one.hashes[at] != other.hashes[at]]
+    assert changed == list(range(40 - BLINDED.k + 1, 36))
+    sides = [at for at in range(len(one)) if (one.left[at], one.right[at]) != (other.left[at], other.right[at])]
+    assert set(sides) <= set(range(40 - BLINDED.k - BLINDED.context + 1, 36 + BLINDED.context)) and len(sides) > 15
