@@ -4,7 +4,8 @@ Run: python bench/search_query.py [RELEASE...|FOLDER...] [--megabytes N] [--inde
 default: the largest release below build/, or, where there is none, the standard library and the site-packages of this interpreter, taken
 as they are. --index: asks an index that is there instead. The release is the measure; folders hold near duplicates that a release has not.
 A query is 200 code tokens in a row out of a random text of the index, verbatim or with other names and another layout. Timed is
-`match` alone, from the string to the answer, verification and provenance included. For the cold column the index is closed, its
+`match` alone, from the string to the answer, verification and provenance included, within the limits for people who type; one line
+within those for people who ask. For the cold column the index is closed, its
 files are dropped from the page cache and it is opened anew before each query; opening is not counted.
 """
 
@@ -34,11 +35,13 @@ from stack_data import storage
 from stack_data.identity import content_id
 from stack_data.languages.names import by_extension
 from stack_data.search import index_state
+from stack_data.search.answer import Answer
 from stack_data.search.build import build
 from stack_data.search.documents import places_table, raw_column, relation_column
 from stack_data.search.families import family_of
 from stack_data.search.index import Index, open_index
 from stack_data.search.lexer import CODE, NAME, NUMBER, STRING, lex
+from stack_data.search.limits import QUICK, THOROUGH
 from stack_data.search.protocol import Release
 from stack_data.search.query import match
 from stack_data.search.segment_writer import Contents, write_segment
@@ -211,7 +214,7 @@ def cold(folder: Path, queries: Sequence[tuple[str, str]]) -> np.ndarray:
     for query in queries:
         drop(folder)
         index = open_index(folder)
-        taken.append(times(lambda snippet, language, index=index: match(index, snippet, language), [query])[0])
+        taken.append(times(lambda snippet, language, index=index: match(index, snippet, language, QUICK), [query])[0])
         del index
         gc.collect()
     return np.array(taken)
@@ -243,11 +246,14 @@ def report(files: Sequence[File], folder: Path, count: int) -> None:
     renamed = [(rename(snippet, language), language) for snippet, language in verbatim]
     longer = [(snippet, file.language) for file, snippet in snippets(files, 1000, count // 4)]
 
-    def ask(snippet: str, language: str) -> object:
-        return match(index, snippet, language)  # type: ignore[arg-type]
+    def ask(snippet: str, language: str) -> Answer:
+        return match(index, snippet, language, QUICK)  # type: ignore[arg-type]
 
-    def blind(snippet: str, _language: str) -> object:
-        return match(index, snippet)  # type: ignore[arg-type]
+    def blind(snippet: str, _language: str) -> Answer:
+        return match(index, snippet, None, QUICK)  # type: ignore[arg-type]
+
+    def thorough(snippet: str, language: str) -> Answer:
+        return match(index, snippet, language, THOROUGH)  # type: ignore[arg-type]
 
     times(ask, verbatim[:20] + renamed[:20])
     times(blind, verbatim[:20])
@@ -256,6 +262,10 @@ def report(files: Sequence[File], folder: Path, count: int) -> None:
     told(f"{TOKENS} tokens, verbatim, language unknown", times(blind, verbatim))
     told(f"{TOKENS} tokens, renamed and laid out anew", times(ask, renamed))
     told("1000 tokens, verbatim, language known", times(ask, longer))
+    told(f"{TOKENS} tokens, verbatim, thorough", times(thorough, verbatim))
+    for name, function in (("quick", ask), ("thorough", thorough)):
+        capped = sum(function(*query).capped for query in verbatim)
+        sys.stdout.write(f"capped of {len(verbatim)}, {name}: {capped}\n")
     index = None
     gc.collect()
     told(f"{TOKENS} tokens, verbatim, page cache dropped", cold(folder, verbatim[: max(20, count // 10)]))

@@ -3,7 +3,7 @@
 Every gram of every reading is asked for, equal ones once; grams of few kinds of tokens, and blinded ones outside varied windows
 (filters.py), are not: no match needs them. Where many contents are candidates, they are read in rounds: those first in which the
 longest match may be (an upper bound: a run holds no more samples than the content has candidates), of equal ones the smallest content
-id. A content is left unread only when `MOST_CONTENTS` contents that were read match at each place of the snippet where it may
+id. A content is left unread only when as many contents as are listed for one place were read and match at each place of the snippet where it may
 match, so that what is rare is read however common its surroundings are.
 """
 
@@ -17,14 +17,11 @@ from numba import njit
 
 from stack_data.search.filters import of_many_kinds, varied_windows, within_varied
 from stack_data.search.grams import grams_of
-from stack_data.search.lexer import Tokens
 from stack_data.search.protocol import SearchIndex
 from stack_data.search.readings import Readings
 from stack_data.search.verify_kernels import distinct
 from stack_data.search.views import BLINDED, LEXEME, View
 
-MOST_CONTENTS = 32
-"""Contents listed for one place of a snippet."""
 Ints = npt.NDArray[np.int64]
 
 
@@ -32,10 +29,8 @@ Ints = npt.NDArray[np.int64]
 class Probed:
     """The candidates of one view.
 
-    last, earlier: of `distinct`, over the grams of all readings; bounds int64[R + 1]: which are a reading's; query, document, position:
-    of the candidates, [M] each; first_lexeme, last_lexeme int64[U]: which lexemes of the snippet each asked gram touches, [from, to);
-    asked bool[G]: which grams were asked for;
-    withheld: hidden documents that would be candidates.
+    first, last, earlier: of `distinct`, over the grams of all readings; bounds int64[R + 1]: which are a reading's; query, document,
+    position: of the candidates, [M] each; asked bool[G]: which grams were asked for; withheld: hidden documents that would be candidates.
     """
 
     view: View
@@ -45,8 +40,7 @@ class Probed:
     query: npt.NDArray[np.int32]
     document: Ints
     position: npt.NDArray[np.int32]
-    first_lexeme: Ints
-    last_lexeme: Ints
+    first: Ints
     asked: npt.NDArray[np.bool_]
     withheld: Ints
 
@@ -70,19 +64,19 @@ def probe(index: SearchIndex, readings: Readings, view: View, is_varied: npt.NDA
         view, grams.hashes[first], grams.left[first], grams.right[first], np.array([0, len(first)], np.int64)
     )
     found = index.candidates(asked)
-    begins, ends = _lexemes_of(first, grams.bounds, tokens, view.k, readings.lexemes)
     return Probed(
-        view, last, earlier, grams.bounds, found.query, found.document, found.position, begins, ends, wanted,
+        view, last, earlier, grams.bounds, found.query, found.document, found.position, first, wanted,
         found.withheld,
     )  # fmt: skip
 
 
-def _lexemes_of(grams: Ints, bounds: Ints, tokens: Tokens, k: int, lexemes: Tokens) -> tuple[Ints, Ints]:
-    """Return which lexemes of the snippet grams touch, from and to."""
-    reading = np.searchsorted(bounds, grams, side="right") - 1
-    first = tokens.bounds[reading] + grams - bounds[reading]
-    begin = np.searchsorted(lexemes.ends, tokens.starts[first], side="right")
-    end = np.searchsorted(lexemes.starts, tokens.ends[first + k - 1], side="left")
+def _lexemes_of(probed: Probed, readings: Readings) -> tuple[Ints, Ints]:
+    """Return which lexemes of the snippet each asked gram touches, from and to: int64[U]."""
+    tokens = readings.lexemes if probed.view.name == LEXEME.name else readings.tokens
+    reading = np.searchsorted(probed.bounds, probed.first, side="right") - 1
+    first = tokens.bounds[reading] + probed.first - probed.bounds[reading]
+    begin = np.searchsorted(readings.lexemes.ends, tokens.starts[first], side="right")
+    end = np.searchsorted(readings.lexemes.starts, tokens.ends[first + probed.view.k - 1], side="left")
     return begin.astype(np.int64), end.astype(np.int64)
 
 
@@ -90,10 +84,14 @@ def _lexemes_of(grams: Ints, bounds: Ints, tokens: Tokens, k: int, lexemes: Toke
 class Queue:
     """The D documents that are candidates, in the order in which they are read.
 
-    document int64[D]; begins int64[D + 1]: which hits are a document's; first_lexeme, last_lexeme: of the hits, [H] each.
+    document int64[D]; rows: of each view, which of its candidates are a document's: (order int64[M], bounds int64[D + 1]); is_short:
+    whether none is left unread for others' sake; begins int64[D + 1], first_lexeme, last_lexeme int64[H]: what the candidates of each
+    document touch, where it is not short.
     """
 
     document: Ints
+    rows: list[tuple[Ints, Ints]]
+    is_short: bool
     begins: Ints
     first_lexeme: Ints
     last_lexeme: Ints
@@ -101,52 +99,72 @@ class Queue:
     def __len__(self) -> int:
         return len(self.document)
 
-    @property
-    def is_short(self) -> bool:
-        """Whether none is left unread for others' sake; hits are not told then."""
-        return len(self.document) <= MOST_CONTENTS
 
-
-def queued(index: SearchIndex, probed: list[Probed]) -> Queue:
+def queued(index: SearchIndex, readings: Readings, probed: list[Probed], most_contents: int) -> Queue:
     """Return all candidate documents in the order of reading."""
-    everything = np.concatenate([one.document for one in probed])
-    documents, rows = np.unique(everything, return_inverse=True)
-    order = np.lexsort((by_content(index, documents), -_bounds_of(probed, rows, len(documents))))
-    if len(documents) <= MOST_CONTENTS:
-        return Queue(documents[order], np.zeros(len(documents) + 1, np.int64), documents[:0], documents[:0])
-    first, last = (
-        np.concatenate([getattr(one, column)[one.query] for one in probed])
-        for column in ("first_lexeme", "last_lexeme")
-    )
-    rank = np.empty(len(documents), np.int64)
-    rank[order] = np.arange(len(order))
-    hits = np.argsort(rank[rows], kind="stable")
-    begins = np.concatenate((np.zeros(1, np.int64), np.cumsum(np.bincount(rank[rows], minlength=len(order)))))
-    return Queue(documents[order], begins, first[hits], last[hits])
-
-
-def _bounds_of(probed: list[Probed], rows: Ints, num_documents: int) -> Ints:
-    """Return how many tokens the longest match of each document has at most. rows: the documents of all candidates."""
-    most = np.zeros(num_documents, np.int64)
-    first = 0
-    for one in probed:
-        samples = (rows[first : first + len(one.document)] << 32) + one.position
-        samples.sort()
-        first += len(samples)
-        _longest(samples, one.view.stride, one.view.k, most)
-    return most
+    everything = np.sort(np.concatenate([one.document for one in probed]))
+    documents = everything[np.append(True, everything[1:] != everything[:-1])] if len(everything) else everything
+    most = np.zeros(len(documents), np.int64)
+    grouped = [by_document(documents, one.document) for one in probed]
+    for one, rows in zip(probed, grouped, strict=True):
+        _longest(*rows, one.position, one.view.stride, one.view.k, most)
+    order = np.lexsort((by_content(index, documents), -most))
+    ranked = [in_order(*rows, order) for rows in grouped]
+    if len(documents) <= most_contents:
+        return Queue(documents[order], ranked, True, documents[:0], documents[:0], documents[:0])
+    touched = [tuple(column[one.query] for column in _lexemes_of(one, readings)) for one in probed]
+    counts = np.sum([np.diff(bounds) for _, bounds in ranked], axis=0)
+    begins = np.concatenate((np.zeros(1, np.int64), np.cumsum(counts)))
+    lexemes, used = np.empty((2, begins[-1]), np.int64), begins[:-1].copy()
+    for (first, last), rows in zip(touched, ranked, strict=True):
+        _beside(first, last, *rows, lexemes, used)
+    return Queue(documents[order], ranked, False, begins, lexemes[0], lexemes[1])
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def _longest(samples, stride, k, most):  # type: ignore[no-untyped-def]
-    """Raise the bounds of documents by the samples of a view, ascending: a document's row << 32 | position, some several times."""
-    count, last = 0, np.int64(-1)
-    for at in range(len(samples)):
-        row = samples[at] >> 32
-        if row != last:
-            count, last = 0, row
-        count += at == 0 or samples[at] != samples[at - 1]
-        most[row] = max(most[row], (count + 1) * stride + k - 1)
+def by_document(documents, of_hit):  # type: ignore[no-untyped-def]
+    """Return which of M hits are of each of D documents, ascending: (order int64[M], bounds int64[D + 1])."""
+    places, bounds = np.searchsorted(documents, of_hit), np.zeros(len(documents) + 1, np.int64)
+    for place in places:
+        bounds[place + 1] += 1
+    bounds = np.cumsum(bounds)
+    free, order = bounds[:-1].copy(), np.empty(len(of_hit), np.int64)
+    for hit in range(len(of_hit)):
+        order[free[places[hit]]] = hit
+        free[places[hit]] += 1
+    return order, bounds
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def in_order(order, bounds, documents):  # type: ignore[no-untyped-def]
+    """Return the hits of some documents, in their order, as `by_document` does."""
+    ends = np.zeros(len(documents) + 1, np.int64)
+    for at in range(len(documents)):
+        ends[at + 1] = ends[at] + bounds[documents[at] + 1] - bounds[documents[at]]
+    found = np.empty(ends[-1], np.int64)
+    for at in range(len(documents)):
+        found[ends[at] : ends[at + 1]] = order[bounds[documents[at]] : bounds[documents[at] + 1]]
+    return found, ends
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _beside(first, last, order, bounds, lexemes, used):  # type: ignore[no-untyped-def]
+    """Add what the hits of a view touch to those of their documents."""
+    for document in range(len(bounds) - 1):
+        for at in range(bounds[document], bounds[document + 1]):
+            lexemes[0, used[document]], lexemes[1, used[document]] = first[order[at]], last[order[at]]
+            used[document] += 1
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _longest(order, bounds, position, stride, k, most):  # type: ignore[no-untyped-def]
+    """Raise the upper bounds of how long the longest match of each document is, by the samples of a view that it has in common."""
+    for document in range(len(bounds) - 1):
+        count, found = 0, np.sort(position[order[bounds[document] : bounds[document + 1]]])
+        for at in range(len(found)):
+            count += at == 0 or found[at] != found[at - 1]
+        if count:
+            most[document] = max(most[document], (count + 1) * stride + k - 1)
 
 
 def by_content(index: SearchIndex, documents: Ints) -> Ints:

@@ -50,22 +50,16 @@ def classify(spans: list[Spans], num_readings: int, snippet: Bytes, data: Bytes,
 
 def _of_one_state(spans: Spans, num_readings: int) -> tuple[Spans, Ints]:
     """Return the spans of the reading kept for each text, and what each reading covers at most."""
-    most = np.zeros(num_readings, np.int64)
-    has_state = np.flatnonzero(spans.reading >= 0)
-    if not len(has_state):
-        return spans, most
-    group = spans.text[has_state] * num_readings + spans.reading[has_state]
-    order = np.lexsort((spans.first[has_state], group))
-    group, chosen = group[order], has_state[order]
-    sums = covered(group, spans.first[chosen], spans.last[chosen])
-    last = np.flatnonzero(np.append(group[1:] != group[:-1], True))
-    group, sums = group[last], sums[last]
-    np.maximum.at(most, group % num_readings, sums)
-    # The first of each text: most tokens, then the smallest number of a reading.
-    best = group[np.lexsort((group, -sums, group // num_readings))]
-    best = best[np.append(True, best[1:] // num_readings != best[:-1] // num_readings)]
-    keeps = (spans.reading < 0) | np.isin(spans.text * num_readings + spans.reading, best)
-    return (spans if keeps.all() else spans.take(keeps)), most
+    is_read = spans.reading >= 0
+    if not is_read.any():
+        return spans, np.zeros(num_readings, np.int64)
+    asked = spans.take(is_read)
+    num_texts = int(spans.text.max()) + 1
+    sums = covered(asked.text, asked.reading, asked.first, asked.last, num_texts, num_readings)
+    # Of equal ones the first, which is the state of code.
+    best = np.argmax(sums, axis=1)
+    keeps = ~is_read | (spans.reading == best[spans.text])
+    return (spans if keeps.all() else spans.take(keeps)), sums.max(axis=0)
 
 
 def with_exact(spans: Spans, snippet: Bytes, data: Bytes, starts: Ints) -> Spans:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from stack_data.search.protocol import Documents, Facts, Place, Release
 from stack_data.search.segment import Ints, Segment
@@ -50,7 +49,7 @@ class _Places:
             return cls(bounds, [])
         rows = np.concatenate([np.arange(begin, end) for begin, end in ranges])
         shown = [segment.shown(begin, end) for begin, end in ranges if begin < end]
-        columns = (_values(segment.places[name], rows) for name in _COLUMNS)
+        columns = (segment.place_values(name, rows) for name in _COLUMNS)
         return cls(bounds, list(zip(np.concatenate(shown).tolist(), *columns, strict=True)))
 
     def gather(self, number: int, own: dict[Key, list[Any]], near: dict[Key, list[Any]], hidden: set[Key]) -> None:
@@ -62,13 +61,6 @@ class _Places:
                 continue
             known = (near if values[8] == "near" else own).setdefault(key, [*values[6:8], 0])
             known[2] |= values[9]
-
-
-def _values(column: pa.Array, rows: Ints) -> list[Any]:
-    """Return the values of some rows."""
-    if pa.types.is_dictionary(column.type):
-        return column.dictionary.take(pa.array(column.indices.to_numpy()[rows])).to_pylist()  # type: ignore[no-any-return]
-    return column.take(pa.array(rows)).to_pylist()  # type: ignore[no-any-return]
 
 
 def _facts(

@@ -1,7 +1,7 @@
 """From the matches of all rounds to the answer's list: its order, its limit, and what is known of each content.
 
 Order: most tokens first, then the smaller content id, then the smaller source offset, then that of the snippet. A match is listed while fewer than
-`MOST_CONTENTS` contents that stand before it cover some token of its span; so what only one content holds is always listed.
+a stated number of contents that stand before it cover some token of its span; so what only one content holds is always listed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from numba import njit
 
 from stack_data.search.answer import KINDS, Match
-from stack_data.search.candidates import MOST_CONTENTS, by_content
+from stack_data.search.candidates import by_content
 from stack_data.search.outlines import BEGINNING
 from stack_data.search.protocol import Documents, Facts, SearchIndex
 from stack_data.search.readings import Readings
@@ -28,13 +28,15 @@ def lexemes_of(readings: Readings, spans: Spans) -> tuple[Ints, Ints]:
     return begins.astype(np.int64), ends.astype(np.int64)
 
 
-def listed(index: SearchIndex, readings: Readings, rounds: list[Verified]) -> tuple[tuple[Match, ...], int, bool]:
+def listed(
+    index: SearchIndex, readings: Readings, rounds: list[Verified], most_contents: int
+) -> tuple[tuple[Match, ...], int, bool]:
     """Return the matches in order, how many places of their contents are hidden, and whether some were left out."""
     spans, documents, places = _in_order(index, rounds)
     is_capped = False
-    if len(np.unique(documents)) > MOST_CONTENTS:
+    if len(np.unique(documents)) > most_contents:
         first, last = lexemes_of(readings, spans)
-        stays = within_limit(documents, first, last, len(readings.lexemes), MOST_CONTENTS)
+        stays = within_limit(documents, first, last, len(readings.lexemes), most_contents)
         spans, documents, places, is_capped = spans.take(stays), documents[stays], places[stays], not stays.all()
     if not len(spans):
         return (), 0, is_capped

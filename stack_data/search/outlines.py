@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +70,6 @@ class Pieces:
         return Pieces(*(np.concatenate((getattr(self, one), getattr(other, one))) for one in self.__slots__))
 
 
-@runtime_checkable
 class Outlined(Protocol):
     """An index that knows marks, beyond what `SearchIndex` asks for."""
 
@@ -79,6 +78,11 @@ class Outlined(Protocol):
 
     def pieces(self, documents: Ints, begins: Ints, ends: Ints) -> tuple[Bytes, Ints]:
         """Return the bytes from begins[i] to ends[i] of each document's text, one after the other, and their bounds int64[P + 1]."""
+
+
+def is_outlined(index: object) -> TypeGuard[Outlined]:
+    """Return whether an index knows marks."""
+    return hasattr(index, "outlines") and hasattr(index, "pieces")
 
 
 def outline(

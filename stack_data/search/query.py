@@ -12,16 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from stack_data.search.answer import Answer
-from stack_data.search.candidates import MOST_CONTENTS, Probed, Queue, next_round, probe, queued, varied
+from stack_data.search.candidates import Probed, Queue, next_round, probe, queued, varied
+from stack_data.search.limits import THOROUGH, Limits
 from stack_data.search.listing import lexemes_of, listed
-from stack_data.search.outlines import Outlined
+from stack_data.search.outlines import is_outlined
 from stack_data.search.protocol import SearchIndex
 from stack_data.search.readings import Readings, read
 from stack_data.search.verify import Verified, verify
 from stack_data.search.views import BLINDED
 
-MOST_BYTES = 256 << 10, 40
-"""Bytes of texts that one query reads before it says `capped`: so many, and so many for each of its own."""
 WHOLE = 16
 """How many times as much where an index knows no marks, so that whole texts are read."""
 ROUND = 8, 64
@@ -30,54 +29,55 @@ Flags = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 
-def match(index: SearchIndex, snippet: str, language: str | None = None) -> Answer:
+def match(index: SearchIndex, snippet: str, language: str | None = None, limits: Limits = THOROUGH) -> Answer:
     """Return what contents of an index have in common with a snippet.
 
     language: a Linguist name or alias; without it the snippet is read as each content is. Raises ConfigError for a language that is
-    none, InputError where the index is damaged.
+    none, InputError where the index is damaged. limits: how much is read and listed before the answer says `capped`.
     """
     index = index.current()
     readings = read(snippet, language)
     is_varied = varied(readings)
     probed = [probe(index, readings, view, is_varied) for view in index.views]
-    rounds, is_whole = _rounds(index, readings, probed, is_varied)
-    matches, hidden, is_cut = listed(index, readings, rounds)
-    withheld = hidden + _withheld(index, probed)
+    rounds, is_whole = _rounds(index, readings, probed, is_varied, limits)
+    matches, hidden, is_cut = listed(index, readings, rounds, limits.contents)
+    withheld = hidden + _withheld(index, probed, limits.contents)
     return Answer(matches, _num_tokens(readings, rounds), is_cut or not is_whole, withheld, index.searched)
 
 
 def _rounds(
-    index: SearchIndex, readings: Readings, probed: list[Probed], is_varied: Flags
+    index: SearchIndex, readings: Readings, probed: list[Probed], is_varied: Flags, limits: Limits
 ) -> tuple[list[Verified], bool]:
     """Read the candidates, round by round; return the rounds, and whether all were read and compared to the end."""
-    queue, rounds = queued(index, probed), []
+    queue, rounds = queued(index, readings, probed, limits.contents), []
     is_read, is_whole = np.zeros(len(queue), np.bool_), True
     coverage = np.zeros(len(readings.lexemes), np.int32)
     num_bytes, num_read = 0, 0
-    most_bytes = (MOST_BYTES[0] + MOST_BYTES[1] * len(readings.data)) * (1 if isinstance(index, Outlined) else WHOLE)
+    most_bytes = (limits.num_bytes + limits.bytes_each * len(readings.data)) * (1 if is_outlined(index) else WHOLE)
     while num_bytes < most_bytes:
         size = min(ROUND[1], 1 + (most_bytes - num_bytes) * num_read // num_bytes) if num_bytes else ROUND[0]
-        documents = np.sort(queue.document[_next(queue, is_read, coverage, size)])
-        if not len(documents):
+        places = _next(queue, is_read, coverage, size, limits.contents)
+        if not len(places):
             break
-        share = (most_bytes - num_bytes) * len(documents) // (len(queue) - num_read)
-        rounds.append(verify(index, readings, probed, is_varied, documents, share))
+        share = (most_bytes - num_bytes) * len(places) // (len(queue) - num_read)
+        rounds.append(verify(index, readings, probed, is_varied, queue, places, share))
         if not queue.is_short:
             _count(readings, rounds[-1], coverage)
         num_bytes += rounds[-1].num_bytes
-        num_read += len(documents)
+        num_read += len(places)
         is_whole &= rounds[-1].is_whole
     return rounds, is_whole and bool(is_read.all())
 
 
-def _next(queue: Queue, is_read: Flags, coverage: npt.NDArray[np.int32], size: int) -> Ints:
-    """Return the places in the queue of the next round's documents, at most `size`; marks them as read."""
+def _next(queue: Queue, is_read: Flags, coverage: npt.NDArray[np.int32], size: int, most_contents: int) -> Ints:
+    """Return the places in the queue of the next round's documents, at most `size`, by document; marks them as read."""
     if queue.is_short:
         chosen = np.flatnonzero(~is_read)[:size]
         is_read[chosen] = True
-        return chosen
-    hits = queue.begins, queue.first_lexeme, queue.last_lexeme
-    return np.asarray(next_round(*hits, is_read, coverage, MOST_CONTENTS, size))
+    else:
+        hits = queue.begins, queue.first_lexeme, queue.last_lexeme
+        chosen = next_round(*hits, is_read, coverage, most_contents, size)
+    return np.asarray(chosen[np.argsort(queue.document[chosen])])
 
 
 def _count(readings: Readings, verified: Verified, coverage: npt.NDArray[np.int32]) -> None:
@@ -97,9 +97,9 @@ def _num_tokens(readings: Readings, rounds: list[Verified]) -> int:
     return int(readings.tokens.bounds[chosen + 1] - readings.tokens.bounds[chosen])
 
 
-def _withheld(index: SearchIndex, probed: list[Probed]) -> int:
+def _withheld(index: SearchIndex, probed: list[Probed], most: int) -> int:
     """Return how many places hidden contents have that hold what the snippet does: a gram and what lies beside it, names included."""
     asked = [one.withheld for one in probed if one.view.name != BLINDED.name]
     hidden = np.unique(np.concatenate(asked)) if asked else np.zeros(0, np.int64)
-    told = index.facts(hidden[:MOST_CONTENTS]) if len(hidden) else ()
-    return sum(max(1, one.withheld) for one in told) + max(0, len(hidden) - MOST_CONTENTS)
+    told = index.facts(hidden[:most]) if len(hidden) else ()
+    return sum(max(1, one.withheld) for one in told) + max(0, len(hidden) - most)

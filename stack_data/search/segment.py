@@ -13,6 +13,7 @@ import mmap
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,7 @@ SUMMED = (
 """The files that pages.sums covers, in its order. texts.blocks has the sums of its blocks in texts.index."""
 _CHECKED_LATER = {MARKS, *(file_name(view) for view in VIEWS)}
 GONE = 255
+_FEW = 8
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
@@ -142,6 +144,23 @@ class Segment:
     def families_of(self, rows: Ints) -> npt.NDArray[np.uint8]:
         """Return what documents are lexed as: uint8[N]."""
         return np.asarray(self.families[self.documents["language"].indices.to_numpy()[rows]])
+
+    @cached_property
+    def _place_columns(self) -> dict[str, tuple[pa.Array, Ints | None]]:
+        """The columns of places as they are read: of a dictionary its values and the codes of the rows."""
+        made = {}
+        for name, column in zip(self.places.schema.names, self.places.columns, strict=True):
+            is_coded = pa.types.is_dictionary(column.type)
+            made[name] = (column.dictionary, column.indices.to_numpy()) if is_coded else (column, None)
+        return made
+
+    def place_values(self, name: str, rows: Ints) -> list[Any]:
+        """Return a column of some places."""
+        values, codes = self._place_columns[name]
+        chosen = rows if codes is None else codes[rows]
+        if len(chosen) <= _FEW:
+            return [values[row].as_py() for row in chosen.tolist()]
+        return values.take(pa.array(chosen)).to_pylist()  # type: ignore[no-any-return]
 
     def living(self, rows: Ints) -> Bools:
         """Return which documents have a place of their own here that is neither removed nor hidden: bool[N]."""

@@ -11,7 +11,6 @@ each time, which takes 10 more); 64 KiB would be a tenth smaller, and take three
 
 from __future__ import annotations
 
-import functools
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ BLOCKS, INDEX = "texts.blocks", "texts.index"
 BLOCK, MOST = 16 * 1024, 24 * 1024
 """The size of the blocks of large texts, and up to which texts are gathered in one."""
 LEVEL = 3
+_HELD = 8
 Ints = npt.NDArray[np.int64]
 _codecs = threading.local()
 
@@ -151,11 +151,26 @@ class TextStore:
         """Return these bytes of all texts, and their bounds."""
         bounds = np.concatenate([[0], np.cumsum(ends - begins)])
         data = np.empty(bounds[-1], np.uint8)
-        read = functools.lru_cache(4)(self.block)
         firsts = np.searchsorted(self._texts, begins, side="right") - 1
-        for at in range(len(begins)):
-            self._copy(int(begins[at]), int(ends[at]), int(firsts[at]), data[bounds[at] : bounds[at + 1]], read)
+        lasts = np.searchsorted(self._texts, ends)
+        self._read_ahead(firsts, lasts)
+        held: dict[int, bytes] = {}
+        columns = (begins, ends, firsts, lasts, bounds[:-1])
+        for begin, end, first, last, at in zip(*(column.tolist() for column in columns), strict=True):
+            for number in range(first, last):
+                start = int(self._texts[number])
+                low, high = max(begin, start), min(end, start + len(self._held(number, held)))
+                piece = np.frombuffer(held[number], np.uint8, high - low, low - start)
+                data[at + low - begin : at + high - begin] = piece
         return data, bounds
+
+    def _held(self, number: int, held: dict[int, bytes]) -> bytes:
+        """Return a block, one of the last few that were read."""
+        if number not in held:
+            if len(held) == _HELD:
+                held.pop(next(iter(held)))
+            held[number] = self.block(number)
+        return held[number]
 
     def _read_ahead(self, firsts: Ints, lasts: Ints) -> None:
         """Have the frames of blocks read that were not asked for before."""
@@ -163,12 +178,3 @@ class TextStore:
         if len(new):
             self._asked[firsts[new]] = 1
             read_ahead(self._raw, self._frames[firsts[new]], self._frames[lasts[new]])
-
-    def _copy(self, begin: int, end: int, block: int, into: Bytes, read: functools._lru_cache_wrapper[bytes]) -> None:
-        """Copy the bytes from begin to end of all texts, which begin in a block."""
-        at = begin
-        while at < end:
-            first = int(self._texts[block])
-            stop = min(end, int(self._texts[block + 1]))
-            into[at - begin : stop - begin] = np.frombuffer(read(block), np.uint8)[at - first : stop - first]
-            at, block = stop, block + 1

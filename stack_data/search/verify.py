@@ -14,18 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from stack_data.near.shingles import text_bytes
-from stack_data.search.candidates import Probed
+from stack_data.search.candidates import Probed, Queue, in_order
 from stack_data.search.chains import Chains, Flags, Ints, chains_of, enclosed, longest
 from stack_data.search.characters import character_classes
 from stack_data.search.classify import EXACT, REFORMATTED, RENAMED, classify, with_exact
 from stack_data.search.filters import renamed_stretches
 from stack_data.search.kernels import lexemes_all
 from stack_data.search.lexer import Tokens, lex_bytes
-from stack_data.search.outlines import BEGINNING, Outlined, Outlines, Pieces, affordable, pieces_for
+from stack_data.search.outlines import BEGINNING, Outlines, Pieces, affordable, is_outlined, pieces_for
 from stack_data.search.protocol import Documents, SearchIndex
 from stack_data.search.readings import Readings
 from stack_data.search.spans import Spans, joined, places_in, spans_of
-from stack_data.search.verify_kernels import common_runs
+from stack_data.search.verify_kernels import common_runs, covered
 from stack_data.search.views import BLINDED, CODE, LEXEME, View
 
 MOST_COMPARED = 4_000_000, 1_000_000
@@ -96,19 +96,21 @@ class _Round:
     """The reading and comparing of D documents."""
 
     def __init__(
-        self, index: SearchIndex, readings: Readings, probed: list[Probed], is_varied: Flags, documents: Documents
+        self, index: SearchIndex, readings: Readings, probed: list[Probed], is_varied: Flags, queue: Queue, places: Ints
     ) -> None:
-        self.index, self.readings, self.is_varied, self.documents = index, readings, is_varied, documents
-        self.outlines = index.outlines(documents) if isinstance(index, Outlined) else _outlines_of(index, documents)
-        self.chained = [one for one in (self._chained(view) for view in probed) if len(one.chains)]
+        self.index, self.readings, self.is_varied = index, readings, is_varied
+        self.documents = documents = queue.document[places]
+        self.outlines = index.outlines(documents) if is_outlined(index) else _outlines_of(index, documents)
+        chained = (self._chained(view, *in_order(*rows, places)) for view, rows in zip(probed, queue.rows, strict=True))
+        self.chained = [one for one in chained if len(one.chains)]
         self.is_whole = all(one.chains.is_whole for one in self.chained)
 
-    def _chained(self, probed: Probed) -> _Chained:
-        place = np.minimum(np.searchsorted(self.documents, probed.document), len(self.documents) - 1)
-        rows = np.flatnonzero(self.documents[place] == probed.document)
+    def _chained(self, probed: Probed, rows: Ints, bounds: Ints) -> _Chained:
+        """Join the candidates of a view. rows: those of the round's documents, bounds: which are each one's."""
+        text = np.repeat(np.arange(len(self.documents)), np.diff(bounds))
         is_known = self.readings.is_known or probed.view.name == LEXEME.name
         chains = chains_of(
-            probed.query[rows], place[rows], probed.position[rows].astype(np.int64), probed.last, probed.earlier, probed.bounds,
+            probed.query[rows], text, probed.position[rows].astype(np.int64), probed.last, probed.earlier, probed.bounds,
             probed.asked, self.readings.families, self.outlines.families, is_known, probed.view.k, probed.view.stride,
         )  # fmt: skip
         return _Chained(probed.view, chains)
@@ -120,9 +122,25 @@ class _Round:
 
     def rest(self, done: list[Flags], spans: Spans) -> list[Flags]:
         """Return the chains that may hold what none of the spans does."""
-        order = np.argsort(spans.text, kind="stable")
-        spans = spans.take(order)
-        return [~chosen & ~self._enclosed(one, spans) for one, chosen in zip(self.chained, done, strict=True)]
+        spans = spans.take(np.argsort(spans.text, kind="stable"))
+        is_beaten = self._beaten(spans)
+        wanted = []
+        for one, chosen in zip(self.chained, done, strict=True):
+            flags = ~chosen if one.column else ~chosen & ~is_beaten[one.chains.text, one.chains.reading]
+            wanted.append(flags & ~self._enclosed(one, spans) if flags.any() else flags)
+        return wanted
+
+    def _beaten(self, spans: Spans) -> Flags:
+        """Tell of each text and reading whether all its chains cover fewer tokens than matches of another reading do: bool[T, R]."""
+        num_texts, num_readings = len(self.documents), len(self.readings.families)
+        chains = [one.chains for one in self.chained if not one.column]
+        if num_readings == 1 or not chains:
+            return np.zeros((num_texts, num_readings), np.bool_)
+        columns = zip(*((one.text, one.reading, one.begin, one.end) for one in chains), strict=True)
+        most = covered(*(np.concatenate(column) for column in columns), num_texts, num_readings)
+        read = spans.take(spans.reading >= 0)
+        found = covered(read.text, read.reading, read.first, read.last, num_texts, num_readings)
+        return np.asarray(most < found.max(axis=1)[:, None])
 
     def _enclosed(self, chained: _Chained, spans: Spans) -> Flags:
         """Return which chains lie in a span that leaves nothing of them to be listed or counted."""
@@ -168,7 +186,7 @@ class _Round:
         ]
         pieces = pieces_for(self.outlines, *map(_together, ranges))
         families = self.outlines.families[pieces.text]
-        if isinstance(self.index, Outlined):
+        if is_outlined(self.index):
             data, bounds = self.index.pieces(self.documents[pieces.text], pieces.begin, pieces.end)
             return _Read(pieces, data, bounds[:-1], bounds[1:], families)
         data, begins, ends = text_bytes(self.index.texts(self.documents[pieces.text]).texts)
@@ -216,10 +234,10 @@ class _Round:
 
 
 def verify(
-    index: SearchIndex, readings: Readings, probed: list[Probed], is_varied: Flags, documents: Documents, most_bytes: int
+    index: SearchIndex, readings: Readings, probed: list[Probed], is_varied: Flags, queue: Queue, places: Ints, most_bytes: int
 ) -> Verified:  # fmt: skip
-    """Compare a snippet with D candidate documents, int64[D], ascending. most_bytes: what may be read after the first look."""
-    round_ = _Round(index, readings, probed, is_varied, documents)
+    """Compare a snippet with the documents at some places of the queue, ascending. most_bytes: what may be read after the first look."""
+    round_ = _Round(index, readings, probed, is_varied, queue, places)
     first = round_.first()
     spans, read = round_.compared(first)
     if any(not chosen.all() for chosen in first):
@@ -234,8 +252,8 @@ def verify(
             read = read.beside(beside)
     listed = classify(spans, len(readings.families), readings.data, read.data, read.starts)
     found = listed.spans
-    places = places_in(read.data, read.begins, read.pieces.marks, found.piece, found.source_begin, found.source_end)
-    return Verified(found, documents, places, listed.covered, round_.is_whole, len(read.data))
+    lines = places_in(read.data, read.begins, read.pieces.marks, found.piece, found.source_begin, found.source_end)
+    return Verified(found, round_.documents, lines, listed.covered, round_.is_whole, len(read.data))
 
 
 def _outlines_of(index: SearchIndex, documents: Documents) -> Outlines:

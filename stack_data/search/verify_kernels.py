@@ -112,16 +112,13 @@ def equal_texts(view, bounds, source, source_bounds):  # type: ignore[no-untyped
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def covered(groups, begins, ends):  # type: ignore[no-untyped-def]
-    """Return how much intervals cover, int64[N]: of each interval's group up to and with it. Sorted by (group, begin)."""
-    sums = np.zeros(len(groups), np.int64)
-    until = np.int64(0)
-    for at in range(len(groups)):
-        if at == 0 or groups[at] != groups[at - 1]:
-            sums[at], until = ends[at] - begins[at], ends[at]
-        else:
-            sums[at] = sums[at - 1] + max(0, ends[at] - max(begins[at], until))
-            until = max(until, ends[at])
+def covered(texts, readings, begins, ends, num_texts, num_readings):  # type: ignore[no-untyped-def]
+    """Return how many tokens of each reading the intervals of each text cover: int64[T, R]."""
+    sums, until = np.zeros((num_texts, num_readings), np.int64), np.zeros((num_texts, num_readings), np.int64)
+    for at in np.argsort(begins):
+        text, reading = texts[at], readings[at]
+        sums[text, reading] += max(0, ends[at] - max(begins[at], until[text, reading]))
+        until[text, reading] = max(until[text, reading], ends[at])
     return sums
 
 

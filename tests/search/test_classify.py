@@ -59,8 +59,9 @@ def test_the_reading_that_covers_most_is_kept_for_each_text() -> None:
 
 
 def test_overlaps_count_once_in_what_a_reading_covers() -> None:
-    groups, begins, ends = (np.array(one) for one in ([0, 0, 0, 1], [0, 2, 3, 7], [4, 3, 9, 8]))
-    assert covered(groups, begins, ends).tolist() == [4, 4, 9, 1]
+    texts, readings, begins, ends = ([0, 0, 0, 0, 2], [1, 1, 1, 0, 1], [3, 0, 2, 5, 7], [9, 4, 3, 6, 8])
+    columns = (np.array(one) for one in (texts, readings, begins, ends))
+    assert covered(*columns, 3, 2).tolist() == [[1, 9], [0, 0], [0, 1]]
 
 
 def test_a_span_inside_another_of_the_same_or_a_stricter_kind_is_left_out() -> None:

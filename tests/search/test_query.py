@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stack_data.errors import ConfigError
-from stack_data.search import chains, query, verify
+from stack_data.search import chains, verify
 from stack_data.search.answer import Answer, as_json
-from stack_data.search.candidates import MOST_CONTENTS
+from stack_data.search.limits import QUICK, THOROUGH, Limits
 from stack_data.search.query import match
 from tests.search import naive
 from tests.search.memory_index import MemoryIndex, Source
@@ -203,8 +203,8 @@ def test_a_hot_span_is_capped_at_the_smallest_contents_and_says_so() -> None:
     sources = hot(250)
     answer = match(MemoryIndex(sources), laid_out(BODY[:60], 3), "Python")
     assert answer.capped
-    assert [one.content_id for one in answer.matches] == sorted(one.content_id for one in sources)[:MOST_CONTENTS]
-    assert not match(MemoryIndex(sources[:MOST_CONTENTS]), laid_out(BODY[:60], 3), "Python").capped
+    assert [one.content_id for one in answer.matches] == sorted(one.content_id for one in sources)[: THOROUGH.contents]
+    assert not match(MemoryIndex(sources[: THOROUGH.contents]), laid_out(BODY[:60], 3), "Python").capped
 
 
 def test_what_is_rare_is_found_beside_what_is_hot() -> None:
@@ -213,13 +213,14 @@ def test_what_is_rare_is_found_beside_what_is_hot() -> None:
     answer = match(MemoryIndex([*hot(300), rare, longest]), laid_out(BODY), "Python")
     repos = [place.repo_name for one in answer.matches for place in one.places]
     assert answer.capped and "rare/one" in repos and repos[0] == "longest/one"
-    assert MOST_CONTENTS <= len(answer.matches) <= MOST_CONTENTS + 10
+    assert THOROUGH.contents <= len(answer.matches) <= THOROUGH.contents + 10
+    quick = match(MemoryIndex([*hot(300), rare, longest]), laid_out(BODY), "Python", QUICK)
+    assert quick.capped and QUICK.contents <= len(quick.matches) <= QUICK.contents + 10
 
 
-def test_texts_that_are_too_much_to_read_are_left_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(query, "MOST_BYTES", (1000, 0))
+def test_texts_that_are_too_much_to_read_are_left_and_that_is_said() -> None:
     sources = [Source(f"x{at}\n" + laid_out(BODY[: 40 + at])) for at in range(40)]
-    answer = match(MemoryIndex(sources), laid_out(BODY, 3), "Python")
+    answer = match(MemoryIndex(sources), laid_out(BODY, 3), "Python", Limits(100, 1000, 0))
     assert answer.capped and 8 <= len(answer.matches) < 40
     assert max(one.num_tokens for one in answer.matches) == 79
 
@@ -229,10 +230,10 @@ def test_texts_that_are_too_much_to_read_are_left_and_that_is_said(monkeypatch: 
 def test_work_that_is_cut_short_is_said(
     monkeypatch: pytest.MonkeyPatch, module: ModuleType, limit: str, limits: tuple[int, int]
 ) -> None:
-    two = laid_out([*BODY[:60], "between", *BODY[60:]])
-    assert not match(INDEX, two, "Python").capped
+    three = laid_out([*BODY[:40], "between", *BODY[40:80], "these", *BODY[80:]])
+    assert not match(INDEX, three, "Python").capped
     monkeypatch.setattr(module, limit, limits)
-    assert match(INDEX, two, "Python").capped
+    assert match(INDEX, three, "Python").capped
 
 
 def test_grams_of_two_kinds_of_tokens_are_not_looked_for() -> None:
