@@ -5,6 +5,8 @@ all along it, two conditions that every part of a match has as well:
 
 - each `WINDOW` tokens of it in a row have at least `LEAST_VARIED` different runs of four tokens (0.4 for each token);
 - names correspond one to one: wherever one text has a name, the other has that name's partner, both ways. Numbers and strings are free.
+  Names of members, which follow `.`, `->`, `::` or `?.` in the match, correspond among themselves: who renames a variable does not
+  rename the attribute of that name (`self.size = size`). What stands before a match is not seen, so its first token is bound by nothing.
 
 A common run that breaks a condition is cut into its longest stretches that hold both, whatever lies around them: two stretches may
 overlap where a name changes its partner. None is shorter than WINDOW. Choice: windows instead of one share for the whole run, because
@@ -20,11 +22,15 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from stack_data.search.families import token_hash
 from stack_data.search.kernels import NAME
 
 WINDOW, LEAST_VARIED = 50, 20
 RUN = 4
 LEAST_KINDS = 3
+LOOK_BACK = 1
+"""Tokens before a name that say whether it is a member's."""
+_MEMBERS = tuple(np.uint64(token_hash(sign)) for sign in (b".", b"->", b"::", b"?."))
 _STEP, _MIX = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
 
 
@@ -128,17 +134,18 @@ def _has_three(view, first, k):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
 def renamed_stretches(runs, varied, code, kinds, bounds, source_code, source_kinds, source_bounds):  # type: ignore[no-untyped-def]
-    """Cut R common runs of blinded tokens into stretches that hold both conditions: int64[S, 5], columns as in `runs`.
+    """Cut R common runs of blinded tokens into stretches that hold both conditions: int64[S, 5], columns as in `runs` but the last.
 
-    runs: int64[R, 5] of reading, text, first token in the reading, first token in the text, length; `varied` as
-    `varied_windows` gives it for the readings, whose tokens are code and kinds with their bounds; source_*: those of the texts.
+    runs: int64[R, 6] of reading, text, first token in the reading, first token in the text, length, and the first token of the reading
+    that a stretch may begin with: those before it are only looked at. `varied` as `varied_windows` gives it for the readings, whose
+    tokens are code and kinds with their bounds; source_*: those of the texts.
     """
     out, count = np.empty((max(16, len(runs)), 5), np.int64), 0
     for number in range(len(runs)):
-        reading, text, first, source, length = runs[number]
+        reading, text, first, source, length, least = runs[number]
         here, there = bounds[reading] + first, source_bounds[text] + source
         earliest = _earliest_partners(code, kinds, here, source_code, there, length)
-        at = 0
+        at = max(least - first, 0)
         while at + WINDOW <= length:
             if not varied[here + at]:
                 at += 1
@@ -170,16 +177,18 @@ def _earliest_partners(code, kinds, here, source_code, there, length):  # type: 
     while size < 2 * length:
         size *= 2
     mine, theirs = np.full(size, -1, np.int64), np.full(size, -1, np.int64)
+    roles = np.zeros(length, np.uint8)
     earliest = np.zeros(length, np.int64)
     begin = np.int64(0)
     for at in range(length):
         if kinds[here + at] == NAME:
-            slot = _slot_of(mine, code, here, at)
+            roles[at] = role_of(code, here, here + at)
+            slot = _slot_of(mine, code, roles, here, at)
             last = mine[slot]
             if last >= 0 and source_code[there + last] != source_code[there + at]:
                 begin = max(begin, last + 1)
             mine[slot] = at
-            slot = _slot_of(theirs, source_code, there, at)
+            slot = _slot_of(theirs, source_code, roles, there, at)
             last = theirs[slot]
             if last >= 0 and code[here + last] != code[here + at]:
                 begin = max(begin, last + 1)
@@ -189,10 +198,19 @@ def _earliest_partners(code, kinds, here, source_code, there, length):  # type: 
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def _slot_of(last, code, begin, at):  # type: ignore[no-untyped-def]
-    """Return the slot of a name: the one that holds an earlier place of it, or a free one."""
+def role_of(code, begin, at):  # type: ignore[no-untyped-def]
+    """Return what a name is, in tokens that begin at `begin`: 1 of a member, 0 another, 2 where what stands before it is not seen."""
+    if at == begin:
+        return np.uint8(2)
+    before = code[at - 1]
+    return np.uint8(before == _MEMBERS[0] or before == _MEMBERS[1] or before == _MEMBERS[2] or before == _MEMBERS[3])
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _slot_of(last, code, roles, begin, at):  # type: ignore[no-untyped-def]
+    """Return the slot of a name, or of a member's: the one that holds an earlier place of it, or a free one."""
     mask = np.uint64(len(last) - 1)
-    slot = (code[begin + at] ^ (code[begin + at] >> np.uint64(29))) & mask
-    while last[slot] >= 0 and code[begin + last[slot]] != code[begin + at]:
+    slot = (code[begin + at] ^ (code[begin + at] >> np.uint64(29)) ^ np.uint64(roles[at])) & mask
+    while last[slot] >= 0 and (code[begin + last[slot]] != code[begin + at] or roles[last[slot]] != roles[at]):
         slot = (slot + np.uint64(1)) & mask
     return slot

@@ -2,7 +2,8 @@
 
 A renamed match must have names that correspond one to one (filters.py), so wherever a name of one text occurs again, its partner does
 too. Therefore a name counts, in the window that is hashed, as how many tokens before it the same name stood last, or as a name alone when
-that is not in the window. Of the texts that share boilerplate but no renamed copy, this leaves fewer than half to be read.
+that is not in the window. Names of members are told from others, as in filters.py; of the first token of a window that cannot be seen, so
+nothing refers to it. Of the texts that share boilerplate but no renamed copy, this leaves fewer than half to be read.
 
 The gram's window is the gram. The left context's is that context and the gram, all of which it hashes; the right context's is the gram and
 that context, of which it hashes the context.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from stack_data.search.filters import role_of
 from stack_data.search.kernels import NAME
 from stack_data.search.kgrams import mixed
 
@@ -55,7 +57,7 @@ def _rolled(blinded, back, window, begin, end):  # type: ignore[no-untyped-def]
     """Return a hash of the tokens from begin to end, names told apart by what a window holds that begins at `window`."""
     value = np.uint64(0)
     for at in range(begin, end):
-        again = np.uint64(back[at]) if back[at] <= at - window else np.uint64(0)
+        again = np.uint64(back[at]) if back[at] < at - window else np.uint64(0)
         value = value * _STEP + (blinded[at] ^ (again * _AGAIN))
     return value
 
@@ -63,7 +65,7 @@ def _rolled(blinded, back, window, begin, end):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)  # type: ignore[misc]
 def _back_to_same(code, kinds, bounds):  # type: ignore[no-untyped-def]
     """Return how many tokens before each name the same one stands in its text: int64[T], 0 where it does not, and for other tokens."""
-    back = np.zeros(len(code), np.int64)
+    back, roles = np.zeros(len(code), np.int64), np.zeros(len(code), np.uint8)
     most = 0
     for row in range(len(bounds) - 1):
         most = max(most, bounds[row + 1] - bounds[row])
@@ -77,8 +79,9 @@ def _back_to_same(code, kinds, bounds):  # type: ignore[no-untyped-def]
         for at in range(begin, bounds[row + 1]):
             if kinds[at] != NAME:
                 continue
-            slot = (code[at] ^ (code[at] >> np.uint64(29))) & mask
-            while last[slot] >= begin and code[last[slot]] != code[at]:
+            roles[at] = role_of(code, begin, at)
+            slot = (code[at] ^ (code[at] >> np.uint64(29)) ^ np.uint64(roles[at])) & mask
+            while last[slot] >= begin and (code[last[slot]] != code[at] or roles[last[slot]] != roles[at]):
                 slot = (slot + np.uint64(1)) & mask
             if last[slot] >= begin:
                 back[at] = at - last[slot]

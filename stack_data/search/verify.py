@@ -18,7 +18,7 @@ from stack_data.search.candidates import Probed, Queue, in_order
 from stack_data.search.chains import Chains, Flags, Ints, chains_of, enclosed, longest
 from stack_data.search.characters import character_classes
 from stack_data.search.classify import EXACT, REFORMATTED, RENAMED, classify, with_exact
-from stack_data.search.filters import renamed_stretches
+from stack_data.search.filters import LOOK_BACK, renamed_stretches
 from stack_data.search.kernels import lexemes_all
 from stack_data.search.lexer import Tokens, lex_bytes
 from stack_data.search.outlines import BEGINNING, Outlines, Pieces, affordable, is_outlined, pieces_for
@@ -89,7 +89,7 @@ class _Chained:
     def reach(self, chosen: Flags | Ints) -> tuple[Ints, Ints, Ints]:
         """Return text, first token and token after the last of the text that a match through some of the chains may have."""
         shift = self.chains.shift[chosen]
-        return self.chains.text[chosen], self.chains.begin[chosen] + shift, self.chains.end[chosen] + shift
+        return self.chains.text[chosen], self.chains.begin[chosen] + shift - LOOK_BACK, self.chains.end[chosen] + shift
 
 
 class _Round:
@@ -230,7 +230,7 @@ class _Round:
         if is_blinded:
             mine, theirs = (tokens.code, tokens.kinds, tokens.bounds), (source.code, source.kinds, source.bounds)
             runs = renamed_stretches(runs, self.is_varied, *mine, *theirs)
-        return np.asarray(runs)
+        return np.asarray(runs[:, :5])
 
 
 def verify(

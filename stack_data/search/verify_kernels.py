@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from stack_data.search.borrowed import borrowed
+from stack_data.search.filters import LOOK_BACK
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
@@ -46,13 +47,14 @@ def distinct(hashes, left, right, wanted):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
 def common_runs(pairs, chains, begins, ends, rows, view, bounds, source, source_begins, source_ends, least, limits):  # type: ignore[no-untyped-def]
-    """Return (runs int64[F, 5], whether all were compared): maximal common runs of at least `least` tokens through chains.
+    """Return (runs int64[F, 6], whether all were compared): maximal common runs of at least `least` tokens through chains.
 
     pairs, chains, begins, ends: of `Chains`; rows: int64[N, 3], a chain, the piece that it lies in, its token there less that of the
     reading; view, source: uint64 tokens of the readings and of the pieces, those of piece i are source_begins[i]:source_ends[i]. Columns:
-    reading, piece, first token in the reading, in the piece, length. limits: most tokens to compare, and most of one text and reading.
+    reading, piece, first token in the reading, in the piece, length, and the chain's first token in the reading: a run may begin up to
+    LOOK_BACK tokens before it. limits: most tokens to compare, and most of one text and reading.
     """
-    out, count, compared, of_text, is_whole = np.empty((16, 5), np.int64), 0, np.int64(0), np.int64(0), True
+    out, count, compared, of_text, is_whole = np.empty((16, 6), np.int64), 0, np.int64(0), np.int64(0), True
     mine, theirs = borrowed(view), borrowed(source)
     last_reading, last_text = np.int64(-1), np.int64(-1)
     for row in range(len(rows)):
@@ -60,7 +62,7 @@ def common_runs(pairs, chains, begins, ends, rows, view, bounds, source, source_
         reading, text = pairs[chains[chain], 0], pairs[chains[chain], 1]
         if reading != last_reading or text != last_text:
             last_reading, last_text, of_text = reading, text, np.int64(0)
-        begin = bounds[reading] + begins[chain]
+        begin = bounds[reading] + max(begins[chain] - LOOK_BACK, 0)
         stop = min(bounds[reading] + ends[chain], bounds[reading + 1])
         source_begin, source_end = source_begins[piece], source_ends[piece]
         apart = source_begin + shift - bounds[reading]
@@ -86,11 +88,11 @@ def common_runs(pairs, chains, begins, ends, rows, view, bounds, source, source_
             of_text += here - first + 2
             if here - first >= least:
                 if count == len(out):
-                    wider = np.empty((2 * count, 5), np.int64)
+                    wider = np.empty((2 * count, 6), np.int64)
                     wider[:count] = out
                     out = wider
                 out[count, 0], out[count, 1], out[count, 2] = reading, piece, first - bounds[reading]
-                out[count, 3], out[count, 4] = first + apart - source_begin, here - first
+                out[count, 3], out[count, 4], out[count, 5] = first + apart - source_begin, here - first, begins[chain]
                 count += 1
     return out[:count].copy(), is_whole
 

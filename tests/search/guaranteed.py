@@ -23,7 +23,7 @@ from stack_data.search.families import family_of
 from stack_data.search.lexer import NAME, NUMBER, STRING, Tokens, lex, lexemes, start_states
 from stack_data.search.limits import THOROUGH
 from stack_data.search.views import BLINDED, CODE, LEXEME, View
-from tests.search.naive import is_one_to_one, is_varied
+from tests.search.naive import is_one_to_one, is_varied, role
 
 
 class Text(NamedTuple):
@@ -122,7 +122,9 @@ class Scan:
     def _is_one_to_one(self, span: Span, at: int) -> bool:
         here = int(self.tokens.bounds[span.row]) + span.first
         steps = [step for step in range(self.view.guaranteed) if self.tokens.kinds[here + step] == NAME]
-        return is_one_to_one([(int(self.tokens.code[here + step]), int(self.tokens.code[at + step])) for step in steps])
+        run = self.tokens.code[here : here + self.view.guaranteed].tolist()
+        pairs = [(run[step], int(self.tokens.code[at + step]), role(run, step)) for step in steps]
+        return is_one_to_one(pairs)
 
     def spans(self, seed: int, passed: dict[str, int]) -> Iterator[Span]:
         """Yield random spans without end, a text as likely as it is long; what is no fair question is counted in `passed`.

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from stack_data.search.families import family_of
+from stack_data.search.families import family_of, token_hash
 from stack_data.search.lexer import NAME, Tokens, lex, lexemes, start_states
 from tests.search.memory_index import Source
 
@@ -40,12 +40,23 @@ def is_varied(blinded: Sequence[int]) -> bool:
     )
 
 
-def is_one_to_one(pairs: Sequence[tuple[int, int]]) -> bool:
-    """Tell whether names correspond one to one."""
-    return len(set(pairs)) == len({one for one, _ in pairs}) == len({other for _, other in pairs})
+Pair = tuple[int, int, int]
+"""The names at a token of two texts, and their role in the run."""
 
 
-def stretches(blinded: Sequence[int], pairs: Sequence[tuple[int, int] | None]) -> Iterator[tuple[int, int]]:
+def is_one_to_one(pairs: Sequence[Pair]) -> bool:
+    """Tell whether names correspond one to one, those of each role among themselves."""
+    ones, others = {(one, role) for one, _, role in pairs}, {(other, role) for _, other, role in pairs}
+    return len(set(pairs)) == len(ones) == len(others)
+
+
+def role(run: Sequence[int], at: int) -> int:
+    """Return 1 for a name of a member, 0 for another, 2 for the first token of a run."""
+    members = [token_hash(sign) for sign in (b".", b"->", b"::", b"?.")]
+    return 2 if at == 0 else int(run[at - 1] in members)
+
+
+def stretches(blinded: Sequence[int], pairs: Sequence[Pair | None]) -> Iterator[tuple[int, int]]:
     """Yield (begin, end) of the longest stretches of a run that are varied and one to one; pairs: the two names at each token."""
     last = -1
     for begin in range(len(blinded) - 49):
@@ -121,11 +132,14 @@ def runs_of(mine: Tokens, theirs: Tokens, kind: str, least: int) -> Iterator[tup
 def renamed(mine: Tokens, theirs: Tokens) -> Iterator[tuple[str, int, int, int, int, int]]:
     blinded = mine.blinded()
     for first, begin, size in common_runs(blinded, theirs.blinded(), 50):
+        run = blinded[first : first + size].tolist()
         pairs = [
-            (int(mine.code[first + at]), int(theirs.code[begin + at])) if mine.kinds[first + at] == NAME else None
+            (int(mine.code[first + at]), int(theirs.code[begin + at]), role(run, at))
+            if mine.kinds[first + at] == NAME
+            else None
             for at in range(size)
         ]
-        for start, end in stretches(blinded[first : first + size].tolist(), pairs):
+        for start, end in stretches(run, pairs):
             here = places(mine, first + start, end - start)
             yield ("renamed", end - start, *here, *places(theirs, begin + start, end - start))
 

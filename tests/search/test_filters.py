@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stack_data.search.families import token_hash
 from stack_data.search.filters import of_many_kinds, renamed_stretches, varied_windows, within_varied
 from stack_data.search.kernels import NAME, OPERATOR
+from stack_data.search.query import match
 from tests.search import naive
+from tests.search.memory_index import MemoryIndex, Source
+
+MEMBERS = """self.size = size
+self.rest = rest + [size] * 2
+if size > len(rest) and not self.rest:
+    return rest[0] if self.size != size - 1 else other(self.size, rest=size)
+while rest and size % 3 == 0:
+    size = size / self.rest.pop(size) or (rest, -size)
+"""
 
 
 def tokens(values: list[int]) -> np.ndarray:
@@ -63,7 +76,11 @@ def test_grams_of_two_kinds_of_tokens_are_told_from_those_of_three() -> None:
 def test_stretches_are_the_longest_that_are_varied_and_one_to_one(data: st.DataObject) -> None:
     size = data.draw(st.integers(50, 160))
     shape = data.draw(views().map(lambda one: (one * 160)[:size]))
-    mine = [value if value % 3 else 1000 + data.draw(st.integers(0, 3)) for value in shape]
+    signs = [token_hash(one) for one in data.draw(st.permutations((b".", b"->", b"::", b"+")))]
+    mine = [
+        signs[value % 7] if value % 7 < 4 and value % 3 else value if value % 3 else 1000 + data.draw(st.integers(0, 3))
+        for value in shape
+    ]
     kinds = [OPERATOR if value % 3 else NAME for value in shape]
     theirs = list(mine)
     for at in range(size):
@@ -72,12 +89,29 @@ def test_stretches_are_the_longest_that_are_varied_and_one_to_one(data: st.DataO
     for at in data.draw(st.lists(st.integers(0, size - 1), max_size=3)):
         if kinds[at] == NAME:
             theirs[at] = data.draw(st.sampled_from((1100, 1101, 2000)))
-    blinded = tokens([value if kind == OPERATOR else 7777 for value, kind in zip(mine, kinds, strict=True)])
+    blinded, code, other = (
+        np.array(values, np.uint64)
+        for values in ([7777 if kind == NAME else value for value, kind in zip(mine, kinds, strict=True)], mine, theirs)
+    )
     bounds = np.array([0, size])
     varied = varied_windows(blinded, bounds)
-    runs = np.array([[0, 0, 0, 0, size]])
+    least = data.draw(st.integers(0, 2))
+    runs = np.array([[0, 0, 0, 0, size, least]])
     tags = np.array(kinds, np.uint8)
-    found = renamed_stretches(runs, varied, tokens(mine), tags, bounds, tokens(theirs), tags, bounds)
-    pairs = [(one, other) if kind == NAME else None for one, other, kind in zip(mine, theirs, kinds, strict=True)]
-    expected = [[0, 0, begin, begin, end - begin] for begin, end in naive.stretches(blinded.tolist(), pairs)]
-    assert found.tolist() == expected
+    found = renamed_stretches(runs, varied, code, tags, bounds, other, tags, bounds)
+    pairs = [(mine[at], theirs[at], naive.role(mine, at)) if kinds[at] == NAME else None for at in range(size)]
+    stretches = naive.stretches(blinded.tolist()[least:], pairs[least:])
+    assert found.tolist() == [[0, 0, least + begin, least + begin, end - begin] for begin, end in stretches]
+
+
+def test_a_member_keeps_its_name_where_a_variable_of_that_name_has_another() -> None:
+    renamed = re.sub(r"(?<![.\w])(size|rest)\b", r"x_\1", MEMBERS)
+    for language, arrow in (("Python", "."), ("C++", "->")):
+        source, snippet = (text.replace(".", arrow) for text in (MEMBERS, renamed))
+        answer = match(MemoryIndex([Source(source, language)]), snippet, language)
+        assert [(one.kind, one.num_tokens) for one in answer.matches] == [("renamed", answer.num_tokens)]
+        swapped = snippet.replace(f"{arrow}rest", f"{arrow}size")
+        assert all(
+            one.num_tokens < answer.num_tokens
+            for one in match(MemoryIndex([Source(source, language)]), swapped, language).matches
+        )
