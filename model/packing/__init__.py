@@ -1,0 +1,1 @@
+"""From token shards to rows for training: mixture, order, best-fit packing, and an account of what was drawn."""
