@@ -16,6 +16,7 @@ from pathlib import Path
 GROUPS = {
     "data": ("stack_data.cli", "build a corpus, release it, explain and verify it"),
     "search": ("stack_data.cli_search", "say whether code is in a corpus, where from, and under which licence"),
+    "model": ("model.cli", "train a fill-in-the-middle code model that accounts for its data"),
 }
 """Command group -> (module with `main(arguments) -> exit code`, what it is for)."""
 

@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md from stack_data/config.py and config_sources.py. Run it after changing a setting: a test compares the two."""
+"""Writes docs/configuration.md from the settings of builds (stack_data) and of training runs (model). Run it after changing one: a test compares the two."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from model.decoder.config import DecoderConfig
+from model.fim.config import FimConfig, MetadataConfig
+from model.packing.config import MixtureConfig
+from model.training import config as training
 from stack_data import config, config_sources
 from stack_data.filters.profiles import profiles
 
@@ -70,10 +74,35 @@ TABLES: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("[run]", config.RunConfig, ""),
 )
 
+TRAINING_HEAD = """
+# Configuration of a training run
+
+A run is one TOML file too: `fairstack model train run.toml` ([training.md](training.md)). `configs/model-cpu-demo.toml` is the smallest
+example; the other `configs/model-*.toml` have published sizes.
+"""
+
+TRAINING_TABLES: tuple[tuple[str, type[BaseModel], str], ...] = (
+    ("A run's file", training.ModelConfig, "Keys at the top."),
+    ("[data]", training.DataConfig, ""),
+    ("[tokenizer]", training.TokenizerConfig, ""),
+    ("[decoder]", DecoderConfig, ""),
+    ("[fim]", FimConfig, ""),
+    ("[metadata]", MetadataConfig, ""),
+    ("[mixture]", MixtureConfig, ""),
+    ("[optout] of a run", training.OptOutConfig, ""),
+    ("[optimizer]", training.OptimizerConfig, ""),
+    ("[schedule]", training.ScheduleConfig, ""),
+    ("[train]", training.TrainConfig, ""),
+    ("[evaluation]", training.EvaluationConfig, ""),
+    ("[checkpoint]", training.CheckpointConfig, ""),
+    ("[run] of a run", training.RunConfig, ""),
+)
+
 
 def page() -> str:
     """Return the page's text."""
-    return HEAD + "".join(_table(*table) for table in TABLES)
+    builds, runs = ("".join(_table(*table) for table in tables) for tables in (TABLES, TRAINING_TABLES))
+    return HEAD + builds + TRAINING_HEAD + runs
 
 
 def _table(title: str, model: type[BaseModel], note: str) -> str:
@@ -91,7 +120,8 @@ def _table(title: str, model: type[BaseModel], note: str) -> str:
 
 
 def _is_table(field: Any) -> bool:
-    return isinstance(field.default, BaseModel) or field.alias == "source"
+    is_model = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    return is_model or isinstance(field.default, BaseModel) or field.alias == "source"
 
 
 def _meaning(field: Any) -> str:

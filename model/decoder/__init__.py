@@ -1,0 +1,1 @@
+"""The decoder: StarCoder's two architectures in one module, their checkpoints, attention paths and loss."""

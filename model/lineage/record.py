@@ -1,0 +1,121 @@
+"""The lineage of a checkpoint: a machine-readable record of what it was made from, `lineage.json` beside its weights.
+
+It names the releases with their identities, the suppression epochs with the range of steps that each was in force for, tokenizer, mixture,
+configuration, code version, the base model where training went on from one, and the checkpoints before. Following it backwards walks
+checkpoint -> token shards -> release -> sources. The record of a resumed run goes on: a list that was applied in between begins a new range.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stack_data import storage
+from stack_data.errors import InputError
+
+FORMAT = "fairstack-lineage/1"
+NAME = "lineage.json"
+
+
+@dataclass(frozen=True, slots=True)
+class DataFacts:
+    """What token shards say of themselves.
+
+    releases  {"name", "version", "identity"} of each release
+    epochs    {issuer: epoch} of the suppression lists that the shards follow now, drops included
+    shards    identity of each folder of shards, and the hashes of the drops applied to it
+    """
+
+    releases: tuple[Mapping[str, str], ...]
+    epochs: Mapping[str, int]
+    tokenizer: Mapping[str, Any]
+    shards: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(slots=True)
+class Lineage:
+    """A run's record so far. Ranges of steps are inclusive and count from 1; the last one is open until a step after it is saved."""
+
+    run: str
+    config: Mapping[str, Any]
+    data: DataFacts
+    ranges: list[dict[str, Any]] = field(default_factory=list)
+    code: dict[str, str] = field(default_factory=dict)
+    base: dict[str, Any] | None = None
+    checkpoints: list[dict[str, Any]] = field(default_factory=list)
+    sessions: list[dict[str, Any]] = field(default_factory=list)
+
+    def to_json(self, step: int, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the record after `step` steps as JSON values; facts: counts and measures of the checkpoint."""
+        ranges = [{**one, "last_step": step if one["last_step"] is None else one["last_step"]} for one in self.ranges]
+        return {
+            "format": FORMAT, "run": self.run, "step": step, **facts,
+            "releases": [dict(one) for one in self.data.releases],
+            "suppressions": [one for one in ranges if one["first_step"] <= step],
+            "tokenizer": dict(self.data.tokenizer), "shards": [dict(one) for one in self.data.shards],
+            "config": dict(self.config), "config_sha256": digest(self.config), "code": self.code, "base": self.base,
+            "checkpoints": self.checkpoints, "sessions": self.sessions,
+        }  # fmt: skip
+
+    def go_on(self, data: DataFacts, step: int) -> None:
+        """Begin or go on after `step` steps with data as it is now: ranges of epochs that changed end there, new ones begin."""
+        for one in self.ranges:
+            if one["last_step"] is None and data.epochs.get(one["issuer"]) != one["epoch"]:
+                one["last_step"] = step
+        live = {one["issuer"] for one in self.ranges if one["last_step"] is None}
+        for issuer, epoch in sorted(data.epochs.items()):
+            if issuer not in live:
+                self.ranges.append({"issuer": issuer, "epoch": epoch, "first_step": step + 1, "last_step": None})
+        # A range that was ended before its first step was never in force for any.
+        self.ranges = [one for one in self.ranges if one["last_step"] is None or one["last_step"] >= one["first_step"]]
+        self.data = data
+
+
+def resumed(saved: Mapping[str, Any], config: Mapping[str, Any], data: DataFacts) -> Lineage:
+    """Return the record of a run that goes on from a checkpoint whose lineage was saved."""
+    # The last range of each issuer was open when it was saved; it goes on unless `go_on` ends it.
+    ranges = [dict(one) for one in saved["suppressions"]]
+    for one in ranges:
+        if one["last_step"] == saved["step"]:
+            one["last_step"] = None
+    return Lineage(
+        saved["run"], config, data, ranges, code_version(), saved["base"],
+        [dict(one) for one in saved["checkpoints"]], [dict(one) for one in saved["sessions"]],
+    )  # fmt: skip
+
+
+def read(checkpoint: Path) -> dict[str, Any]:
+    """Return the lineage of a checkpoint; InputError when it has none or one of another format."""
+    path = checkpoint / NAME
+    if not path.exists():
+        raise InputError(f"{checkpoint} has no {NAME}: it was not made by fairstack, and nothing is known of its data")
+    value = storage.read_json(path)
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        seen = value.get("format") if isinstance(value, dict) else type(value).__name__
+        raise InputError(f"{path} is of format {seen!r}, this version reads {FORMAT!r}")
+    return value
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of a JSON value in canonical form."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def code_version() -> dict[str, str]:
+    """Return the versions of the project, of its source text (SHA-256 over every module) and of what it computes with."""
+    root = Path(__file__).resolve().parent.parent.parent
+    text = hashlib.sha256()
+    for path in sorted(file for package in ("model", "stack_data") for file in (root / package).rglob("*.py")):
+        text.update(f"{path.relative_to(root).as_posix()}\0{storage.sha256_file(path)}\n".encode())
+    names = ("fairstack", "torch", "numpy", "numba", "tokenizers")
+    return {name: importlib.metadata.version(name) for name in names} | {"source_sha256": text.hexdigest()}
+
+
+def as_json(data: DataFacts) -> dict[str, Any]:
+    """Return data facts as plain JSON values."""
+    return asdict(data)

@@ -1,0 +1,211 @@
+"""A training run from its configuration to its last checkpoint: `train`, what `fairstack model train CONFIG` calls.
+
+The run's folder holds config.json, tokenizer/ and shards/ where the configuration names releases, log.jsonl, tensorboard/ and
+checkpoints/. The same command goes on from the newest sound checkpoint; killed at any moment, the run ends with the same weights, bit
+for bit on a processor. A configuration that would change a weight is refused. What a step sees is a pure function of configuration
+and shards, so nothing but the number of steps done, the weights and the optimizers' state is needed to go on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from model.training import parallel
+from model.training.assembly import Parts, assemble
+from model.training.config import ModelConfig
+from model.training.engine import Done
+from model.training.evaluation import Measured, measure
+from model.training.journal import Display, Journal
+from model.training.loader import Loader
+from model.training.meters import mfu, peak_of
+from model.training.saving import save
+from stack_data import storage
+from stack_data.errors import ConfigError
+from stack_data.progress import Progress
+
+Show = Callable[[int, int], Display]
+"""Makes a display for a run of so many steps that goes on after a step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a run came to. measured: held-out quality of the last checkpoint, None where there is no validation split."""
+
+    rank: int
+    folder: Path
+    checkpoint: Path
+    step: int
+    loss: float
+    measured: Measured | None
+    tokens_per_second: float
+
+
+def train(
+    config: ModelConfig,
+    folder: Path,
+    *,
+    init: Path | None,
+    show: Show,
+    progress: Progress,
+    stop_after: int | None = None,
+) -> Trained:
+    """Train, or go on training, until the schedule's last step; return what it came to.
+
+    folder: what paths in the configuration are relative to; init: checkpoint of a base model to go on from; stop_after: end with
+    a checkpoint after this step; the same call without it goes on. Raises ConfigError, InputError, StaleBuildError, StorageError
+    and Diverged, each in one line; the last checkpoint is intact whatever it was.
+    """
+    ranks = parallel.join(config.run.device)
+    if config.run.threads:
+        torch.set_num_threads(config.run.threads)
+    home = Path(config.run.folder) / config.name
+    try:
+        if config.train.rows % ranks.count:
+            raise ConfigError(f"'train.rows' is {config.train.rows}, no multiple of the {ranks.count} ranks")
+        with storage.locked(home) if ranks.is_first else nullcontext():
+            parts = assemble(config, folder, home, init, ranks, progress)
+            return _Loop(parts, show).carry_out(stop_after)
+    finally:
+        parallel.leave(ranks)
+
+
+@dataclass
+class _Window:
+    """Steps since the last line of the log."""
+
+    began: float = field(default_factory=time.perf_counter)
+    losses: float = 0.0
+    targets: int = 0
+    steps: int = 0
+    spans: float = 0.0
+
+    def add(self, done: Done) -> None:
+        self.losses += done.loss * done.targets
+        self.targets += done.targets
+        self.spans += done.span * done.targets
+        self.steps += 1
+
+
+class _Loop:
+    """The steps of a run, with what is measured, told and saved between them."""
+
+    def __init__(self, parts: Parts, show: Show) -> None:
+        self.parts, self.config, self.ranks = parts, parts.config, parts.ranks
+        self._steps, self._first = self.config.schedule.steps, parts.step
+        self._journal = (
+            Journal(parts.home, self._first, show(self._steps, self._first)) if self.ranks.is_first else None
+        )
+        self._peak = peak_of(torch.cuda.get_device_name()) if self.ranks.device != "cpu" else None
+        self._loss = float("nan")
+        self._measured: Measured | None = None
+        self._final: Measured | None = None
+        self._checkpoint = parts.checkpoint
+        self._trained = [0, 0.0]
+
+    def carry_out(self, stop_after: int | None) -> Trained:
+        """Make the steps that are left."""
+        last = min(self._steps, stop_after or self._steps)
+        run, config = self.config.run, self.config
+        loader = Loader(
+            self.parts.packer, self.ranks, config.train.rows, self._first + 1, last, run.loader_threads, run.ahead
+        )
+        try:
+            self._before()
+            window = _Window()
+            for step in range(self._first + 1, last + 1):
+                rows = loader.take()
+                done = self.parts.engine.advance(step, rows)
+                self.parts.account(step, rows, done)
+                window.add(done)
+                if step % run.log_every == 0 or step == last:
+                    self._tell(step, window, done)
+                    window = _Window()
+                if self._pause(step, last):
+                    window = _Window()
+        finally:
+            loader.close()
+            if self._journal:
+                self._journal.close()
+        return self._result(last)
+
+    def _before(self) -> None:
+        """Measure a base model before the first step."""
+        parts = self.parts
+        if parts.lineage.base is None or parts.step > 0:
+            return
+        for which, data in parts.held_out.items():
+            found = measure(parts.engine, data, parts.tokenizer, parts.config, fim=False)
+            parts.lineage.base["loss_before"][which] = found.bits_per_byte
+
+    def _tell(self, step: int, window: _Window, done: Done) -> None:
+        seconds = time.perf_counter() - window.began
+        rate = window.targets / seconds
+        self._trained[0] += window.targets
+        self._trained[1] += seconds
+        self._loss = window.losses / max(1, window.targets)
+        flops = self.parts.engine.decoder.config.flops_per_token(2 * window.spans / max(1, window.targets))
+        share = mfu(flops, rate, self.ranks.count, self._peak)
+        if not self._journal:
+            return
+        values = {
+            "loss": self._loss, "norm": done.norm, "rate": done.rate, "targets": self.parts.targets, "tokens_per_second": round(rate, 1),
+            "skipped": self.parts.engine.guard.skipped,
+        }  # fmt: skip
+        self._journal.write("step", step, values | ({"mfu": round(share, 4)} if share is not None else {}))
+        told = f"loss {self._loss:.3f}, {rate:,.0f} tokens/s" + (f", MFU {share:.1%}" if share is not None else "")
+        score = f", {self._measured.bits_per_byte:.3f} bits per byte held out" if self._measured else ""
+        self._journal.show(step, told + score)
+
+    def _pause(self, step: int, last: int) -> bool:
+        """Evaluate and save where it is time to; say whether anything was done."""
+        every, is_last = self.config.evaluation.every, step == last
+        evaluates = bool(every and step % every == 0) or is_last
+        saves = step % self.config.checkpoint.every == 0 or is_last
+        if evaluates:
+            self._evaluate(step)
+        if saves:
+            score = self._measured.bits_per_byte if evaluates and self._measured else None
+            self._checkpoint = save(self.parts, step, score, self._final)
+        return evaluates or saves
+
+    def _evaluate(self, step: int) -> None:
+        parts = self.parts
+        if "new" not in parts.held_out:
+            return
+        ends = step == self._steps
+        self._measured = self._final = measure(
+            parts.engine, parts.held_out["new"], parts.tokenizer, parts.config, fim=True
+        )
+        if ends:
+            self._final = measure(parts.engine, parts.final, parts.tokenizer, parts.config, fim=True, ends=True)
+        if parts.lineage.base is not None and ends:
+            for which, data in parts.held_out.items():
+                found = (
+                    self._measured
+                    if which == "new"
+                    else measure(parts.engine, data, parts.tokenizer, parts.config, fim=False)
+                )
+                parts.lineage.base["loss_after"][which] = found.bits_per_byte
+        if self._journal:
+            self._journal.write("evaluation", step, self._measured.to_json())
+            if ends:
+                self._journal.write("final", step, self._final.to_json())
+
+    def _result(self, last: int) -> Trained:
+        targets, seconds = self._trained
+        assert self._checkpoint is not None
+        return Trained(
+            self.ranks.rank,
+            self.parts.home,
+            self._checkpoint,
+            last,
+            self._loss,
+            self._final,
+            targets / seconds if seconds else 0.0,
+        )

@@ -1,0 +1,194 @@
+"""Runs from end to end: exact resume whatever happened, damage, refusals, drops, records."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from model.lineage.exposure import exposure
+from model.shards.drop import drop
+from model.shards.shards import open_shards
+from model.training import checkpoints
+from stack_data.errors import ConfigError, InputError, StaleBuildError
+from stack_data.optout import lists
+from tests.model.training.runs import config_file, log, same, shards, trained
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    shards(folder)
+    config_file(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(home: Path) -> Path:
+    """A run that was never stopped."""
+    return trained(home, "name=whole").checkpoint
+
+
+def test_a_run_learns_and_its_log_says_so(home: Path, whole: Path) -> None:
+    done = trained(home, "name=whole")
+    assert done.step == 8
+    losses = [line["loss"] for line in log(done)]
+    assert losses[-1] < losses[0] - 0.3
+    assert losses[0] == pytest.approx(np.log(600), abs=0.4)
+    scores = [line["bits_per_byte"] for line in log(done, "evaluation")]
+    assert scores[-1] < scores[0]
+    assert list((done.folder / "tensorboard").iterdir())
+
+
+def test_a_stopped_run_goes_on_bit_for_bit_whatever_the_loader(home: Path, whole: Path) -> None:
+    trained(home, "name=stopped", stop_after=3)
+    done = trained(home, "name=stopped", "run.loader_threads=3", "run.ahead=7")
+    assert same(done.checkpoint, whole)
+
+
+def test_muon_and_its_adamw_go_on_bit_for_bit(home: Path) -> None:
+    named = ("optimizer.name=muon", "train.precision=bfloat16")
+    one = trained(home, "name=muon", *named)
+    trained(home, "name=muon-stopped", *named, stop_after=5)
+    other = trained(home, "name=muon-stopped", *named)
+    assert same(one.checkpoint, other.checkpoint)
+    assert log(one)[-1]["loss"] < log(one)[0]["loss"] - 0.3
+
+
+def test_dropout_goes_on_bit_for_bit(home: Path) -> None:
+    one = trained(home, "name=dropout", "decoder.residual_dropout=0.1", "schedule.steps=4")
+    trained(home, "name=dropout-stopped", "decoder.residual_dropout=0.1", "schedule.steps=4", stop_after=2)
+    assert same(
+        trained(home, "name=dropout-stopped", "decoder.residual_dropout=0.1", "schedule.steps=4").checkpoint,
+        one.checkpoint,
+    )
+
+
+def test_a_killed_run_goes_on_bit_for_bit(home: Path, whole: Path) -> None:
+    command = [sys.executable, "-m", "fairstack", "model", "train", str(home / "small.toml"), "--set", "name=killed"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    folder = home / "models" / "killed" / "checkpoints"
+    while not checkpoints.all_of(folder) and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    left = checkpoints.all_of(folder)
+    done = trained(home, "name=killed")
+    assert left
+    assert same(done.checkpoint, whole)
+    assert [line["step"] for line in log(done)] == list(range(1, 9))
+
+
+def test_accumulation_gives_the_gradients_of_the_whole_step(home: Path) -> None:
+    one = trained(home, "name=at-once", "schedule.steps=3", "optimizer.lr=1e-3")
+    other = trained(home, "name=in-parts", "schedule.steps=3", "optimizer.lr=1e-3", "run.micro_rows=1")
+    for before, after in zip(log(one), log(other), strict=True):
+        assert after["loss"] == pytest.approx(before["loss"], rel=1e-5)
+        assert after["norm"] == pytest.approx(before["norm"], rel=1e-4)
+
+
+def test_checkpointed_activations_change_nothing(home: Path) -> None:
+    one = trained(home, "name=kept", "schedule.steps=2")
+    other = trained(home, "name=computed-twice", "schedule.steps=2", "run.checkpoint_activations=true")
+    assert log(other)[-1]["loss"] == pytest.approx(log(one)[-1]["loss"], rel=1e-6)
+
+
+def test_a_tampered_checkpoint_is_told_and_the_one_before_it_used(
+    home: Path, whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    newest = trained(home, "name=tampered", stop_after=6).checkpoint
+    raw = bytearray((newest / "model.safetensors").read_bytes())
+    raw[-5] ^= 1
+    (newest / "model.safetensors").write_bytes(raw)
+    done = trained(home, "name=tampered")
+    told = capsys.readouterr().err
+    assert "the SHA-256 of model.safetensors" in told
+    assert "step-00000006.damaged" in told
+    assert same(done.checkpoint, whole)
+
+
+def test_another_configuration_is_refused_by_name(home: Path, whole: Path) -> None:
+    with pytest.raises(StaleBuildError, match=r"optimizer.lr: 0.004 -> 0.01"):
+        trained(home, "name=whole", "optimizer.lr=0.01")
+
+
+def test_a_run_before_its_descent_may_be_made_longer(home: Path) -> None:
+    trained(home, "name=longer", stop_after=4)
+    done = trained(home, "name=longer", "schedule.steps=10", "schedule.decay=1")
+    assert done.step == 10
+    with pytest.raises(StaleBuildError, match="schedule.steps"):
+        trained(home, "name=longer", "schedule.steps=12", "schedule.decay=12", "schedule.warmup=0")
+
+
+def test_data_older_than_a_mandatory_epoch_is_refused(home: Path) -> None:
+    with pytest.raises(
+        InputError, match="mandatory from epoch 3, and this data follows no list of that issuer.*fairstack model drop"
+    ):
+        trained(home, "name=old", "optout.mandatory={registry=3}")
+    assert not (home / "models" / "old" / "checkpoints").exists()
+
+
+def test_a_network_smaller_than_the_tokenizer_is_refused(home: Path) -> None:
+    with pytest.raises(ConfigError, match="'decoder.vocab_size' is 300"):
+        trained(home, "name=narrow", "decoder.vocab_size=300")
+
+
+def test_transformers_loads_a_checkpoint(whole: Path) -> None:
+    theirs = AutoModelForCausalLM.from_pretrained(whole)
+    assert sum(weight.numel() for weight in theirs.parameters()) > 10_000
+    assert torch.isfinite(theirs(torch.tensor([[5, 6, 7]])).logits).all()
+
+
+def test_a_drop_between_two_sessions_keeps_the_order_and_is_in_the_lineage(tmp_path: Path) -> None:
+    folder = shards(tmp_path)
+    config_file(tmp_path)
+    trained(tmp_path, stop_after=4)
+    before = open_shards(folder)
+    gone = lists.SuppressionList(
+        issuer="local", epoch=2, created="2026-01-01",
+        entries=(lists.Entry(kind="owner", host="github.com", name="jane", since="2026-01-01", spread="exact", granted="moderator"),),
+    )  # fmt: skip
+    (tmp_path / "list.jsonl").write_text(lists.write(gone))
+    taken = drop(folder, lists=[str(tmp_path / "list.jsonl")])
+    assert taken.num_documents
+    done = trained(tmp_path, "optout.mandatory={local=2}")
+    told = json.loads((done.checkpoint / "lineage.json").read_text())
+    assert told["suppressions"] == [{"issuer": "local", "epoch": 2, "first_step": 5, "last_step": 8}]
+    assert [one["drops"] for one in told["shards"]] == [1]
+    after = open_shards(folder)
+    dropped = np.flatnonzero(after.is_dropped)
+    with pa.OSFile(str(done.checkpoint / "exposure.arrow")) as file:
+        table = pa.ipc.open_file(file).read_all()
+    last = dict(zip(table["document"].to_pylist(), table["last_step"].to_pylist(), strict=True))
+    assert all(last.get(document, 0) <= 4 for document in dropped.tolist())
+    assert (before.num_tokens == after.num_tokens).all()
+    ids = [after.content_ids[document].tobytes().hex() for document in dropped]
+    seen = exposure(done.checkpoint, ids)
+    assert seen
+    assert all(1 <= one.first_step <= 4 and one.times >= 1 and one.last_clean < one.first_step for one in seen)
+
+
+def test_training_goes_on_from_a_base_model_and_the_card_says_so(home: Path, whole: Path) -> None:
+    base = shutil.copytree(whole, home / "base")
+    (base / "README.md").write_text("---\nlicense: bigcode-openrail-m\n---\n")
+    done = trained(home, "name=continued", "schedule.steps=3", init=base)
+    told = json.loads((done.checkpoint / "lineage.json").read_text())
+    assert told["base"]["license"] == "bigcode-openrail-m"
+    assert told["base"]["loss_before"]["new"] > 0
+    assert told["base"]["loss_after"]["new"] > 0
+    card = (done.checkpoint / "README.md").read_text()
+    assert "license: bigcode-openrail-m" in card
+    assert "not governed by the releases and opt-outs above" in card
+    assert log(done)[0]["loss"] < 5.9
