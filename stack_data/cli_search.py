@@ -6,6 +6,7 @@ Every verb takes the folder of an index first; `build` makes one. Readers hide w
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -16,10 +17,18 @@ from stack_data.cli_search_index import add_verbs, lists_of, say
 from stack_data.errors import ConfigError, InputError
 from stack_data.terminal import Parser, add_verb, progress_of, run_verb
 
+MAX_SNIPPET = 10 << 20
+"""Bytes."""
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run `fairstack search ...`."""
-    return run_verb(_parser(), arguments, "the index is as it was", "the index is as it was")
+    # One question is a second of imports and little else: collecting garbage meanwhile takes a sixth of it.
+    gc.disable()
+    try:
+        return run_verb(_parser(), arguments, "the index is as it was", "the index is as it was")
+    finally:
+        gc.enable()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -38,6 +47,8 @@ def _add_readers(verbs: Any) -> None:
     snippet.add_argument(
         "--language", metavar="NAME", help="its language; without it every family of languages is tried"
     )
+
+    snippet.add_argument("--all", action="store_true", help="name every place of every match")
 
     for name, run, purpose in (
         ("owner", _owner, "say what the corpus has of an owner"),
@@ -58,6 +69,7 @@ def _add_readers(verbs: Any) -> None:
 
     file = _reader(verbs, "file", _file, "say whether one file is in the corpus, by its bytes")
     file.add_argument("id", metavar="ID|FILE", help="content id, SHA-256, SWHID, or a file")
+    file.add_argument("--all", action="store_true", help="name every place")
 
     text = _reader(verbs, "text", _text, "search for words in texts and paths")
     text.add_argument("query", metavar="QUERY", help="in quotes: words, phrases, path:, repo:, lang:, license:, -word")
@@ -103,25 +115,51 @@ def _paged(verb: argparse.ArgumentParser, count: int) -> None:
     verb.add_argument("--count", type=int, default=count, metavar="N", help=f"rows to show (default: {count})")
 
 
+def _check_page(arguments: argparse.Namespace) -> None:
+    if arguments.first < 0 or arguments.count < 1:
+        raise ConfigError("--first is at least 0, --count at least 1")
+
+
 def _open(arguments: argparse.Namespace) -> Any:
+    from stack_data.compiled import say_when_compiling, without_blas
     from stack_data.search.index import open_index
+
+    without_blas()
+
+    if not arguments.json:
+        say_when_compiling()
 
     return open_index(arguments.index, lists_of(arguments))
 
 
 def _snippet(arguments: argparse.Namespace) -> int:
-    from stack_data.inspect import read_text
-    from stack_data.reasons import Reason
     from stack_data.search.answer import as_json
     from stack_data.search.lookup_text import snippet_text
     from stack_data.search.query import match
 
-    text = sys.stdin.read() if arguments.file == "-" else read_text(Path(arguments.file))
-    if isinstance(text, Reason):
-        raise InputError(f"{arguments.file} cannot be searched: {text.meaning}")
+    text = _text_of(arguments.file)
     answer = match(_open(arguments), text, arguments.language)
-    say(arguments, as_json(answer), "" if arguments.json else snippet_text(answer))
+    say(arguments, as_json(answer), "" if arguments.json else snippet_text(answer, arguments.all))
     return 0
+
+
+def _text_of(name: str) -> str:
+    """Return the text of a file, or of standard input for `-`."""
+    from stack_data.reasons import Reason
+    from stack_data.text import text_of
+
+    try:
+        if name == "-":
+            raw = sys.stdin.buffer.read(MAX_SNIPPET + 1)
+        else:
+            with Path(name).open("rb") as file:
+                raw = file.read(MAX_SNIPPET + 1)
+    except OSError as error:
+        raise InputError(f"{name}: {error.strerror}") from error
+    text = Reason.TOO_LARGE if len(raw) > MAX_SNIPPET else text_of(raw)
+    if isinstance(text, Reason):
+        raise InputError(f"{'standard input' if name == '-' else name} cannot be searched: {text.meaning}")
+    return text
 
 
 def _repository(arguments: argparse.Namespace) -> int:
@@ -138,6 +176,7 @@ def _owned(arguments: argparse.Namespace, needs_repository: bool) -> int:
     from stack_data.search.dropped import dropped
     from stack_data.search.lookup_text import owned_text, page_text
 
+    _check_page(arguments)
     index = _open(arguments)
     build = arguments.build or build_around(arguments.index)
     aliases = aliases_of(build, arguments.index, lists_of(arguments)) if build else None
@@ -168,7 +207,7 @@ def _file(arguments: argparse.Namespace) -> int:
     path = Path(arguments.id)
     asked = content_id(path.read_bytes()) if path.is_file() else arguments.id
     found = file(_open(arguments), asked)
-    say(arguments, found, file_text(found))
+    say(arguments, found, file_text(found, arguments.all))
     return 0
 
 
@@ -176,6 +215,7 @@ def _text(arguments: argparse.Namespace) -> int:
     from stack_data.search.keyword_index import KeywordIndex
     from stack_data.search.lookup_text import files_text
 
+    _check_page(arguments)
     found = KeywordIndex(_open(arguments)).search(arguments.query, arguments.first, arguments.count)
     say(arguments, found.to_json(), files_text(found, sys.stdout.isatty()))
     return 0
@@ -195,6 +235,7 @@ def _scan(arguments: argparse.Namespace) -> int:
 
     if arguments.max_bytes < 1 or arguments.max_file_bytes < 1:
         raise ConfigError("--max-bytes and --max-file-bytes are at least 1")
+    gc.enable()
     index, progress = _open(arguments), progress_of(arguments)
     own = [owners.asked_in(index, one) for one in arguments.own]
     progress.begin("scan", None, None)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +14,30 @@ from stack_data.counting import counted
 from stack_data.errors import ConfigError, InputError
 from stack_data.terminal import add_verb, out, progress_of
 
+Run = Callable[[argparse.Namespace], int]
+
 
 def add_verbs(verbs: Any) -> None:
     """Add the verbs to the subparsers of `fairstack search`."""
-    build = add_verb(verbs, "build", _build, "make an index of releases")
+    build = add_verb(verbs, "build", _telling(_build), "make an index of releases")
     build.add_argument("releases", nargs="+", type=Path, metavar="RELEASE")
     build.add_argument(
         "--index", type=Path, metavar="INDEX", help="where (default: index/ in the build of the release)"
     )
     build.add_argument("--keywords", action="store_true", help="with keyword search")
 
-    add = add_verb(verbs, "add", _add, "add releases to an index")
+    add = add_verb(verbs, "add", _telling(_add), "add releases to an index")
     add.add_argument("index", type=Path, metavar="INDEX")
     add.add_argument("releases", nargs="+", type=Path, metavar="RELEASE")
 
-    merge = add_verb(verbs, "merge", _merge, "make one segment of all, and erase what was removed")
+    merge = add_verb(verbs, "merge", _telling(_merge), "make one segment of all, and erase what was removed")
     merge.add_argument("index", type=Path, metavar="INDEX")
 
     deny = add_verb(
-        verbs, "deny", _deny, "keep hashes of what was removed, so that completions that repeat it are refused"
+        verbs,
+        "deny",
+        _telling(_deny),
+        "keep hashes of what was removed, so that completions that repeat it are refused",
     )
     deny.add_argument("index", type=Path, metavar="INDEX")
     deny.add_argument("--erase", metavar="BATCH", help="delete the hashes of one removal instead")
@@ -44,11 +50,13 @@ def add_verbs(verbs: Any) -> None:
         help="delete the hashes of these files instead",
     )
 
-    keywords = add_verb(verbs, "keywords", _keywords, "make an index's keyword search, or bring it up to date")
+    keywords = add_verb(
+        verbs, "keywords", _telling(_keywords), "make an index's keyword search, or bring it up to date"
+    )
     keywords.add_argument("index", type=Path, metavar="INDEX")
 
     remove = add_verb(
-        verbs, "remove", _remove, "take owners, repositories, contents or places out of an index, at once"
+        verbs, "remove", _telling(_remove), "take owners, repositories, contents or places out of an index, at once"
     )
     remove.add_argument("index", type=Path, metavar="INDEX")
     for name, what in (
@@ -63,8 +71,22 @@ def add_verbs(verbs: Any) -> None:
     )
     remove.add_argument("--key", action="append", default=[], metavar="[ISSUER=]BASE64", help="a public key to trust")
 
-    verify = add_verb(verbs, "verify", _verify, "check every byte of an index")
+    verify = add_verb(verbs, "verify", _telling(_verify), "check every byte of an index")
     verify.add_argument("index", type=Path, metavar="INDEX")
+
+
+def _telling(run: Run) -> Run:
+    """Return a verb that says when it compiles."""
+
+    def told(arguments: argparse.Namespace) -> int:
+        gc.enable()
+        if not arguments.json:
+            from stack_data.compiled import say_when_compiling
+
+            say_when_compiling()
+        return run(arguments)
+
+    return told
 
 
 def say(arguments: argparse.Namespace, value: Any, text: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +72,42 @@ def test_a_snippet_is_found_with_file_lines_and_licence(
     found = value_of(capsys, "snippet", index, path)
     assert (found["matches"][0]["path"], found["matches"][0]["license"]) == ("src/http_client.py", "MIT")
     assert found["matches"][0]["source_lines"][0] == 4
-    monkeypatch.setattr("sys.stdin", io.StringIO(path.read_text()))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(path.read_bytes())))
     done, told, _ = run(capsys, "snippet", index, "-", "--language", "Python")
     assert done == 0 and "src/http_client.py:4-" in told and told.splitlines()[-1].startswith("snippet: ")
     assert "searched: corpus 1.0.0" in told
+
+
+def test_a_snippet_that_is_too_short_is_told_so(
+    capsys: pytest.CaptureFixture[str], index: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "piece.py"
+    path.write_text("def f(a):\n    return a + 1\n")
+    done, told, _ = run(capsys, "snippet", index, path)
+    assert done == 0 and "too short: it has 10 code tokens, and code is found from 32 on" in told
+    path.write_text("x = first(a, b)[c] + d\n" * 3)
+    assert "too short for copies with other names: it has 36" in run(capsys, "snippet", index, path)[1]
+
+
+def test_every_place_is_named_when_asked_for(capsys: pytest.CaptureFixture[str], index: Path, tmp_path: Path) -> None:
+    path = tmp_path / "piece.py"
+    path.write_text(UTIL)
+    assert "  and 1 more place; all of them: --all" in run(capsys, "snippet", index, path)[1].splitlines()
+    told = run(capsys, "snippet", index, path, "--all")[1]
+    assert "vendored_util/util.py" in told and "more place" not in told
+    assert run(capsys, "file", index, path, "--all")[0] == 0
+
+
+def test_a_snippet_waits_for_no_pandas_no_scipy_and_no_language_detection(index: Path, tmp_path: Path) -> None:
+    path = tmp_path / "piece.py"
+    path.write_text(UTIL)
+    ask = (
+        "import sys; from stack_data.cli_search import main; main(sys.argv[1:]); "
+        "print([one for one in ('pandas', 'scipy.linalg', 'stack_data.inspect', 'stack_data.languages', 'stack_data.licenses') if one in sys.modules])"
+    )
+    words = [sys.executable, "-c", ask, "snippet", str(index), str(path)]
+    told = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    assert told.splitlines()[-1] == "[]"
 
 
 def test_an_owner_is_answered_in_three_parts(capsys: pytest.CaptureFixture[str], index: Path) -> None:
@@ -103,7 +137,7 @@ def test_a_file_is_looked_up_by_id_or_by_itself(
 def test_words_are_searched_with_their_lines(capsys: pytest.CaptureFixture[str], index: Path) -> None:
     done, told, _ = run(capsys, "text", index, '"parse http request" -path:tests')
     assert done == 0 and "def parseHTTPRequest" in told
-    assert told.splitlines()[-1] == "text: 1 of 1 files; searched: corpus 1.0.0"
+    assert told.splitlines()[-1] == "text: 1 of 1 file; searched: corpus 1.0.0"
 
 
 def test_a_checkout_is_scanned_to_a_table_json_and_sarif(
@@ -145,6 +179,8 @@ def test_readers_hide_what_a_suppression_list_names(
         (("repository", "{index}", "github.com/jane"), 2, "is an owner"),
         (("file", "{index}", "zz"), 1, "identifies no file"),
         (("text", "{index}", "++"), 1, "no word to search for"),
+        (("text", "{index}", "parse", "--first", "-1"), 2, "--first is at least 0"),
+        (("owner", "{index}", "jane", "--list", "files", "--count", "0"), 2, "--count at least 1"),
         (("scan", "{index}", "{nothing}"), 1, "is no folder"),
         (("scan", "{index}", ".", "--max-bytes", "0"), 2, "at least 1"),
         (("snippet", "{index}", "{nothing}"), 1, "No such file"),

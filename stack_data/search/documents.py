@@ -101,6 +101,21 @@ def fixed(column: pa.Array) -> npt.NDArray[np.bytes_]:
     return np.frombuffer(column.buffers()[1], f"S{width}")[column.offset : column.offset + len(column)]
 
 
+def numbers(column: pa.Array) -> npt.NDArray[Any]:
+    """Return a column of numbers without nulls as an array, nothing copied; pyarrow's own way would import pandas first."""
+    kind = np.dtype(str(column.type))
+    return (
+        np.frombuffer(column.buffers()[1], kind)[column.offset : column.offset + len(column)]
+        if len(column)
+        else np.empty(0, kind)
+    )
+
+
+def row_column(rows: npt.NDArray[Any]) -> pa.Array:
+    """Return rows as the column that `take` wants, without importing pandas either."""
+    return pa.Int64Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(np.ascontiguousarray(rows, np.int64))])
+
+
 def relation_column(codes: npt.NDArray[np.int8]) -> pa.Array:
     """Return codes of relations as the column of PLACES."""
     return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int8()), pa.array(RELATIONS))

@@ -2,7 +2,8 @@
 
 Reads stack_data/tables/lexer_families.toml; a language's family is `family_of`. Languages of one family share comment signs,
 quotes and keywords, so that code without a known language is lexed once for each family instead of once for each of hundreds of
-languages. What is given up: a word that is a keyword only in another language of the family counts as one.
+languages. A family's keywords are the words that nearly all of its main languages reserve, so that a copy whose names were changed to words
+that only another language reserves, or that are types or functions of it, is found. What is given up: other reserved words are names.
 
 Flags of families, beyond what the table's other columns say:
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from stack_data.errors import InputError
 from stack_data.optout.lists import SuppressionList
-from stack_data.search import index_state
+from stack_data.search import gone, index_state
 from stack_data.search.documents import raw_column
 from stack_data.search.facts import facts_of
 from stack_data.search.grams import Grams
@@ -50,6 +50,7 @@ def _opened(folder: Path, lists: tuple[SuppressionList, ...], known: dict[tuple[
                 known[one] if one in known else Segment(folder / SEGMENTS / str(one[0]), one[1])
                 for one in state.segments
             ]
+            gone.check(folder, segments)
         except InputError:
             # A merge may have taken it away between the two looks.
             if left == 0 or index_state.signature(folder) == signature:

@@ -3,7 +3,7 @@
 INDEX/index.json          this
 INDEX/segments/<number>/  immutable (segment.py); numbers are never used twice
 INDEX/removals.jsonl      what was removed (removals.py)
-INDEX/removals.applied    how many bytes of that have been carried out
+INDEX/removals.applied    how many bytes of that have been carried out, and which places are removed (gone.py)
 
 What is not listed here is not part of the index: the next writer deletes it.
 """

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from stack_data import storage
 from stack_data.errors import InputError
 from stack_data.search import documents as tables
-from stack_data.search import index_state, removals
-from stack_data.search.segment import SUPERSEDED, Segment
+from stack_data.search import gone, index_state, removals
+from stack_data.search.segment import SUPERSEDED, TOMBSTONES, Segment
 
 _LOT = 256
 
@@ -67,6 +68,9 @@ def _order(segment: Segment) -> Iterator[str]:
     keys = segment.repositories["key"].to_pylist()
     if keys != sorted(set(keys)):
         yield f"{folder / tables.REPOSITORIES_FILE}: keys do not ascend"
+    documents, places = (pa.Table.from_batches([one]) for one in (segment.documents, segment.places))
+    if not np.array_equal(segment.hash_order, tables.hash_order(documents, places)):
+        yield f"{folder / tables.HASHES_FILE}: hashes do not ascend"
     if np.any(segment.superseded[1:] <= segment.superseded[:-1]):
         yield f"{folder / SUPERSEDED}: does not ascend"
 
@@ -108,9 +112,9 @@ def _shared(segments: list[Segment]) -> Iterator[str]:
 
 
 def _removals(folder: Path, segments: list[Segment]) -> Iterator[str]:
-    """Check that everything in the log of removals is hidden."""
+    """Check that everything in the log of removals is hidden, and nothing else."""
     try:
-        entries = removals.read_log(folder)
+        entries, stated = removals.read_log(folder), gone.read(folder)
     except InputError as error:
         yield str(error)
         return
@@ -118,3 +122,5 @@ def _removals(folder: Path, segments: list[Segment]) -> Iterator[str]:
         left = int((segment.tombstones[removals.rows_of(entries, segment)] == 0).sum())
         if left:
             yield f"{segment.folder}: {left:,} places are shown although they were removed; the next add, merge or remove hides them"
+        elif not stated.agrees(segment):
+            yield f"{segment.folder / TOMBSTONES}: is not what {gone.APPLIED} says was removed"

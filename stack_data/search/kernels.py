@@ -28,7 +28,7 @@ from stack_data.search.scanning import (
     word,
 )
 
-LEXER_VERSION = 1
+LEXER_VERSION = 2
 """Raised with every change of any token or hash. It stands here so that a change in those modules, or of a constant in families.py,
 renews the compiled kernels too."""
 NAME, KEYWORD, NUMBER, STRING, OPERATOR = 1, 2, 3, 4, 5

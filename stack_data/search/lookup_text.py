@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stack_data.counting import counted
-from stack_data.report.attrition import human_bytes
 from stack_data.search.answer import GUARANTEED, Answer, Match
-from stack_data.search.keyword_index import Files
-from stack_data.search.owners import Elsewhere, Owned, Page
+
+if TYPE_CHECKING:  # a snippet's text waits for none of these
+    from stack_data.search.keyword_index import Files
+    from stack_data.search.owners import Elsewhere, Owned, Page
 
 MOST = 10
 """Names of a list."""
@@ -24,27 +25,55 @@ def _labels(answer: Answer) -> str:
     return "searched: " + (", ".join(one.label for one in answer.searched) or "no release")
 
 
-def snippet_text(answer: Answer) -> str:
-    """Return the matches of a snippet."""
-    lines = [line for one in answer.matches for line in _match(one)]
+def snippet_text(answer: Answer, is_all: bool = False) -> str:
+    """Return the matches of a snippet, what could be found at all, and where was looked. is_all: every place of every match."""
+    lines = [line for one in answer.matches for line in _match(one, is_all)]
     if answer.capped:
         lines.append("more was found than is listed, or looking was stopped: search for a shorter piece")
-    floor = ", ".join(f"{count} {kind}" for kind, count in GUARANTEED.items())
     contents = len({one.content_id for one in answer.matches})
-    lines.append(
-        f"snippet: {counted(len(answer.matches), 'match', 'matches')} in {counted(contents, 'file')}; {_labels(answer)}; copies are found for certain from "
-        f"so many tokens on: {floor}"
-    )
-    return "\n".join(lines)
+    found = f"{counted(len(answer.matches), 'match', 'matches')} in {counted(contents, 'file')}"
+    return "\n".join([*lines, _findable(answer.num_tokens), f"snippet: {found}; {_labels(answer)}"])
 
 
-def _match(match: Match) -> Iterator[str]:
+def _findable(num_tokens: int) -> str:
+    """Say which copies of a snippet of so many code tokens can be found."""
+    words, code, renamed = (GUARANTEED[kind] for kind in ("exact", "reformatted", "renamed"))
+    if num_tokens < code:
+        return (
+            f"too short: it has {counted(num_tokens, 'code token')}, and code is found from {code} on; comments and strings from {words} words "
+            "and signs on"
+        )
+    told = f"found are copies of {code} code tokens and more, whatever their layout, comments and quotes; of {words} words and signs in comments and strings"
+    if num_tokens < renamed:
+        return (
+            f"{told}; too short for copies with other names: it has {num_tokens}, and they are found from {renamed} on"
+        )
+    return f"{told}; of {renamed} code tokens with other names"
+
+
+def _match(match: Match, is_all: bool) -> Iterator[str]:
     (first, last), (begin, end) = match.query_lines, match.source_lines
-    place = match.places[0]
-    yield f"lines {first}-{last}: {match.num_tokens:,} tokens, {match.kind}, {match.license or 'licence unknown'}"
-    yield f"  {place.host}/{place.repo_name}: {place.path}:{begin}-{end}  ({', '.join(match.versions)})"
-    if len(match.places) > 1:
-        yield f"  and {len(match.places) - 1:,} more places"
+    yield f"lines {first}-{last}: {counted(match.num_tokens, 'token')}, {match.kind}, {match.license or 'licence unknown'}"
+    shown = match.places if is_all else match.places[:1]
+    for number, place in enumerate(shown):
+        lines = "" if place.relation == "near" else f":{begin}-{end}"
+        note = (
+            " (a near duplicate)" if place.relation == "near" else "" if number else f"  ({', '.join(match.versions)})"
+        )
+        yield f"  {place.host}/{place.repo_name}: {place.path}{lines}{note}"
+    yield from _rest(len(match.places) - len(shown))
+
+
+def _rest(count: int) -> Iterator[str]:
+    if count > 0:
+        yield f"  and {counted(count, 'more place')}; all of them: --all"
+
+
+def human_bytes(count: int) -> str:
+    """Return a size for people."""
+    from stack_data.report import attrition
+
+    return attrition.human_bytes(count)
 
 
 def owned_text(found: Owned, dropped: Mapping[str, Any] | None) -> str:
@@ -58,7 +87,7 @@ def owned_text(found: Owned, dropped: Mapping[str, Any] | None) -> str:
     if found.num_repositories > 1:
         lines += [f"  {host}/{name}: {counted(files, 'file')}" for host, name, files in found.repositories[:MOST]]
         rest = found.num_repositories - MOST
-        lines += [f"  and {rest:,} more repositories"] if rest > 0 else []
+        lines += [f"  and {counted(rest, 'more repository', 'more repositories')}"] if rest > 0 else []
     if dropped is not None:
         lines.append(f"dropped: {counted(dropped['files'], 'file')}")
         lines += [f"  {one['files']:,} {one['reason']}: {one['meaning']}" for one in dropped["reasons"]]
@@ -91,11 +120,11 @@ def page_text(page: Page) -> str:
         for one in page.rows
     ]
     more = f"; the next page: --first {page.next}" if page.next is not None else ""
-    return "\n".join([*lines, f"{len(page.rows):,} of {page.total:,} files{more}"])
+    return "\n".join([*lines, f"{len(page.rows):,} of {counted(page.total, 'file')}{more}"])
 
 
-def file_text(found: Mapping[str, Any]) -> str:
-    """Return what is known of single contents."""
+def file_text(found: Mapping[str, Any], is_all: bool = False) -> str:
+    """Return what is known of single contents. is_all: every place of each."""
     lines: list[str] = []
     for kind, title in (("found", "in the corpus"), ("near", "was left out as a near duplicate of")):
         for one in found[kind]:
@@ -104,10 +133,9 @@ def file_text(found: Mapping[str, Any]) -> str:
             )
             lines += [
                 f"  {place['host']}/{place['repo_name']}: {place['path']} ({place['relation']})"
-                for place in one["provenances"][:MOST]
+                for place in one["provenances"][: None if is_all else MOST]
             ]
-            rest = len(one["provenances"]) - MOST
-            lines += [f"  and {rest:,} more places"] if rest > 0 else []
+            lines += [] if is_all else _rest(len(one["provenances"]) - MOST)
     state = "found" if found["found"] else "found as a near duplicate" if found["near"] else "not found"
     return "\n".join([*lines, f"{found['id']}: {state}; {searched_line(found['searched'])}"])
 
@@ -121,7 +149,9 @@ def files_text(found: Files, bold: bool = False) -> str:
         lines += [f"  {line.number:>5}: {_marked(line.text, line.spans, bold)}" for line in one.lines]
     labels = ", ".join(one.label for one in found.index.searched) or "no release"
     most = "at most " if found.capped else ""
-    return "\n".join([*lines, f"text: {len(found.files):,} of {most}{found.num_files:,} files; searched: {labels}"])
+    return "\n".join(
+        [*lines, f"text: {len(found.files):,} of {most}{counted(found.num_files, 'file')}; searched: {labels}"]
+    )
 
 
 def _marked(text: str, spans: Iterable[tuple[int, int]], bold: bool) -> str:

@@ -8,7 +8,6 @@ read in the family of one at a time.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,7 +16,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from stack_data.errors import ConfigError
-from stack_data.languages.language import by_alias, languages
 from stack_data.search.families import family_names, family_of
 from stack_data.search.lexer import Tokens, lex_bytes, lexemes, start_states
 
@@ -47,6 +45,11 @@ class Readings:
 
 def family_named(language: str) -> int:
     """Return the family of a language by its Linguist name or an alias; ConfigError for what is neither."""
+    # Only who names a language waits for the tables of languages.
+    import difflib
+
+    from stack_data.languages.language import by_alias, languages
+
     name = language if language in languages() else by_alias().get(language.strip().lower())
     if name is None:
         near = difflib.get_close_matches(language.lower(), by_alias(), 1)
@@ -66,9 +69,14 @@ def read(snippet: str, language: str | None = None) -> Readings:
     if len(kept) < count:
         tokens = _taken(tokens, kept)
     return Readings(
-        data, families[kept], states[kept], tokens, tokens.blinded(), lexemes(pa.array([raw], pa.large_binary())),
-        language is not None,
+        data, families[kept], states[kept], tokens, tokens.blinded(), lexemes(_one(raw)), language is not None,
     )  # fmt: skip
+
+
+def _one(raw: bytes) -> pa.Array:
+    """Return bytes as a column of one text; `pa.array` would import pandas first."""
+    bounds = np.array([0, len(raw)], np.int64)
+    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), 1, [None, pa.py_buffer(bounds), pa.py_buffer(raw)])
 
 
 @cache

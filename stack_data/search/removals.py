@@ -1,9 +1,10 @@
 """Taking owners, repositories, contents and places out of an index, at once and for good.
 
 `remove` appends to INDEX/removals.jsonl what goes, as {"kind", "id"}: the content id, the place id, or the SHA-256 of a folded name, so that
-the file names nobody; then it sets the tombstones of the places in every segment, which open readers see at once. The file is
-applied to every later segment too. A removal that was killed between the two is carried out by the next writer. It waits for nobody:
-segments are made beside it, and only their naming in index.json takes the same lock.
+the file names nobody; then it sets the tombstones of the places in every segment, which open readers see at once, and states in
+INDEX/removals.applied which are set (gone.py). The log is applied to every later segment too. What a killed removal or damage left is made
+good by the next writer, out of the log. A removal waits for nobody: segments are made beside it, and only their naming in index.json takes
+the same lock.
 
 An owner has the repositories of its subgroups, and on gist.github.com those of its GitHub name. Numeric ids, paths and spread are
 suppression lists' to say: `lists` resolves those of effect `remove` and takes the places out that they name now.
@@ -20,7 +21,7 @@ import mmap
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +31,14 @@ from stack_data import storage
 from stack_data.errors import InputError
 from stack_data.identity import fold_name, place_id
 from stack_data.optout.lists import SuppressionList
-from stack_data.search import index_state
+from stack_data.search import gone, index_state
 from stack_data.search.documents import fixed, repository_key
+from stack_data.search.gone import Stated
 from stack_data.search.hiding import suppressed
-from stack_data.search.index import Index, open_index
+from stack_data.search.index import Index
 from stack_data.search.segment import GONE, TOMBSTONES, Ints, Segment
 
-LOG, APPLIED, LOCK = "removals.jsonl", "removals.applied", "removals.lock"
+LOG, APPLIED, LOCK = "removals.jsonl", gone.APPLIED, "removals.lock"
 OWNER, REPOSITORY, CONTENT, PLACE = KINDS = ("owner", "repository", "content", "place")
 _GIST, _GITHUB = "gist.github.com/", "github.com/"
 Entry = tuple[str, str]
@@ -62,8 +64,12 @@ def remove(
     names = [_owner(one) for one in owners], [_repository(one) for one in repositories]
     ids = [_id(one, 40, "content") for one in contents], [_id(one, 64, "place") for one in places]
     with removing(folder):
-        index = open_index(folder)
-        recover(folder, index.segments)
+        state = index_state.read(folder)
+        segments = [Segment(folder / index_state.SEGMENTS / str(number), sha256) for number, sha256 in state.segments]
+        for path in folder.glob(f".{APPLIED}.*.tmp"):
+            path.unlink(missing_ok=True)
+        stated = recover(folder, segments)
+        index = Index(folder, state, segments, (), None)
         entries = [(OWNER, _hashed(one)) for one in names[0]] + [(REPOSITORY, _hashed(one)) for one in names[1]]
         entries += [(CONTENT, one) for one in ids[0]] + [(PLACE, one) for one in ids[1]]
         rows = [np.concatenate([*(_named(segment, *names)), _of_ids(segment, *ids)]) for segment in index.segments]
@@ -73,7 +79,7 @@ def remove(
                 at = np.flatnonzero(gone)
                 entries += [(PLACE, one) for one in _place_ids(segment, at)]
                 rows[number] = np.concatenate([rows[number], at])
-        return _carry_out(folder, index, entries, rows)
+        return _carry_out(folder, index, stated, entries, rows)
 
 
 def _owner(name: str) -> str:
@@ -116,7 +122,7 @@ def removing(folder: Path) -> Iterator[None]:
         yield
 
 
-def _carry_out(folder: Path, index: Index, entries: Sequence[Entry], rows: Sequence[Ints]) -> Removed:
+def _carry_out(folder: Path, index: Index, stated: Stated, entries: Sequence[Entry], rows: Sequence[Ints]) -> Removed:
     """Write down what goes, then take it out."""
     touched = [
         segment.places["document"].to_numpy()[at].astype(np.int64) | segment.number << 32
@@ -126,10 +132,17 @@ def _carry_out(folder: Path, index: Index, entries: Sequence[Entry], rows: Seque
     documents = documents[index.living(documents)]
     known = set(read_log(folder))
     size = append(folder, [one for one in dict.fromkeys(entries) if one not in known])
+    if any(bool((segment.tombstones[at] == 0).any()) for segment, at in zip(index.segments, rows, strict=True)):
+        gone.write(folder, replace(stated, is_settled=False))
     count = sum(bury(segment, at) for segment, at in zip(index.segments, rows, strict=True))
-    storage.write_json(folder / APPLIED, size)
-    gone = documents[~index.living(documents)]
-    return Removed(count, len(np.unique(index.content_ids(gone))))
+    _state(folder, stated, gone.stated_of(size, index.segments))
+    dead = documents[~index.living(documents)]
+    return Removed(count, len(np.unique(index.content_ids(dead))))
+
+
+def _state(folder: Path, before: Stated, after: Stated) -> None:
+    if after != before:
+        gone.write(folder, after)
 
 
 def append(folder: Path, entries: Sequence[Entry]) -> int:
@@ -146,11 +159,11 @@ def append(folder: Path, entries: Sequence[Entry]) -> int:
         raise storage.refused(path, error) from error
 
 
-def read_log(folder: Path, begin: int = 0) -> list[Entry]:
-    """Return the entries of the log from a byte on. InputError when a line is damaged; one without an end was never carried out."""
+def read_log(folder: Path) -> list[Entry]:
+    """Return the entries of the log. InputError when a line is damaged; one without an end was never carried out."""
     path = folder / LOG
     try:
-        raw = path.read_bytes()[begin:] if path.exists() else b""
+        raw = path.read_bytes() if path.exists() else b""
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     entries = []
@@ -161,28 +174,38 @@ def read_log(folder: Path, begin: int = 0) -> list[Entry]:
         except (ValueError, KeyError, TypeError):
             entry = ("", "")
         if entry[0] not in KINDS or not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", str(entry[1])):
-            raise InputError(
-                f"{path} is damaged: line {number} after byte {begin} is no removal; it must be made good by hand"
-            )
+            raise InputError(f"{path} is damaged: line {number} is no removal; it must be made good by hand")
         entries.append(entry)
     return entries
 
 
-def recover(folder: Path, segments: Sequence[Segment]) -> None:
-    """Carry out what a killed removal left undone."""
+def recover(folder: Path, segments: Sequence[Segment]) -> Stated:
+    """Carry out what a killed removal left undone, and set anew what damage unset; return what the index states then. Call while `removing`.
+
+    InputError where tombstones hide what the log does not name: one of the two is damaged, and nobody can tell which.
+    """
     path = folder / LOG
-    if not path.exists():
-        return
-    raw = path.read_bytes()
+    raw = path.read_bytes() if path.exists() else b""
     size = raw.rfind(b"\n") + 1
     if size < len(raw):
         os.truncate(path, size)
-    done = storage.read_json(folder / APPLIED) if (folder / APPLIED).exists() else 0
-    if done != size:
-        # All of it where the mark is none: carrying something out twice changes nothing.
-        is_mark = isinstance(done, int) and 0 < done < size and raw[done - 1 : done] == b"\n"
-        apply(read_log(folder, done if is_mark else 0), segments)
-        storage.write_json(folder / APPLIED, size)
+    try:
+        stated = gone.read(folder)
+    except InputError:
+        stated = Stated(-1)
+    if (stated.size, stated.is_settled) == (size, True) and gone.is_of(stated, segments):
+        return stated
+    entries = read_log(folder)
+    for segment in segments:
+        rows = rows_of(entries, segment)
+        if len(np.setdiff1d(np.flatnonzero(segment.tombstones), rows)):
+            raise InputError(
+                f"{segment.folder / TOMBSTONES} hides places that {path} does not name: one of the two is damaged; build the index anew"
+            )
+        bury(segment, rows)
+    now = gone.stated_of(size, segments)
+    _state(folder, stated, now)
+    return now
 
 
 def apply(entries: Iterable[Entry], segments: Iterable[Segment]) -> None:
@@ -205,7 +228,7 @@ def rows_of(entries: Iterable[Entry], segment: Segment) -> Ints:
 
 def bury(segment: Segment, rows: Ints) -> int:
     """Set tombstones; return how many were not set before."""
-    fresh = np.unique(rows[segment.tombstones[rows] == 0])
+    fresh = np.unique(rows[segment.tombstones[rows] != GONE])
     if not len(fresh):
         return 0
     path = segment.folder / TOMBSTONES
@@ -283,5 +306,12 @@ def _place_ids(segment: Segment, rows: Ints) -> list[str]:
 
 def settle(folder: Path, state: index_state.State, segments: Iterable[Segment]) -> None:
     """Name new segments in index.json, after everything that was ever removed was taken out of them. Call while `removing`."""
+    segments = list(segments)
     apply(read_log(folder), segments)
+    # Readers of the segments before and of those after find theirs stated.
+    before = gone.read(folder)
+    both = replace(before, segments={**before.segments, **gone.stated_of(0, segments).segments})
+    _state(folder, before, both)
     index_state.write(folder, state)
+    named = {str(number) for number, _ in state.segments}
+    _state(folder, both, replace(both, segments={name: one for name, one in both.segments.items() if name in named}))

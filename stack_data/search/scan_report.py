@@ -60,14 +60,14 @@ def scan_text(scan: Scan) -> str:
     rows = [row for one in scan.files if (row := _row(one))]
     lines = _table(("file", "lines", "finding", "in", "license"), rows[:MOST_ROWS]) if rows else []
     if len(rows) > MOST_ROWS:
-        lines.append(f"... and {len(rows) - MOST_ROWS:,} more files (--json has all)")
+        lines.append(f"... and {counted(len(rows) - MOST_ROWS, 'more file')} (--json has all)")
     counts = summary(scan)
     if counts["skipped"]:
         lines.append(
             "not searched: " + ", ".join(f"{number:,} {reason}" for reason, number in counts["skipped"].items())
         )
     if counts["own"]:
-        lines.append(f"left out as your own: {counts['own']:,} findings")
+        lines.append(f"left out as your own: {counted(counts['own'], 'finding')}")
     if counts["licenses"]:
         lines.append(
             "licences of findings: "

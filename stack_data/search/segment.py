@@ -1,9 +1,9 @@
 """A segment of an index, opened: documents, places, repositories, texts and samples, all mapped, nothing copied.
 
 segments/<number>/ never changes once it has its name, but for `tombstones`: uint8[P], 255 for a place that was removed (no single bit
-that flips brings it back). Writers set it in the mapped file, so every process that has the segment open sees it at once. What is opened
-is checked against its manifest: sizes of all files, and the sums of everything but texts, marks and samples, which are checked page by page
-when they are read (pages.py).
+that flips brings it back). Writers set it in the mapped file, so every process that has the segment open sees it at once; gone.py says
+what it must be. What is opened is checked against its manifest: sizes of all files, and the sums of everything but texts, marks and
+samples, which are checked page by page when they are read (pages.py).
 """
 
 from __future__ import annotations
@@ -115,10 +115,10 @@ class Segment:
         self.hash_order = files.pages[tables.HASHES_FILE].raw.view(np.uint32)
         self.superseded = files.pages[SUPERSEDED].raw.view(np.int64)
         self.content_ids = tables.fixed(self.documents["content_id"])
-        self.num_bytes = self.documents["num_bytes"].to_numpy()
-        begins = self.documents["place_begin"].to_numpy()
+        self.num_bytes = tables.numbers(self.documents["num_bytes"])
+        begins = tables.numbers(self.documents["place_begin"])
         self.place_bounds = _Bounds(begins, self.places.num_rows)
-        self.relations = self.places["relation"].indices.to_numpy()
+        self.relations = tables.numbers(self.places["relation"].indices)
         counts = files.listed.counts
         count = self.documents.num_rows
         self.texts = TextStore(
@@ -143,15 +143,15 @@ class Segment:
 
     def families_of(self, rows: Ints) -> npt.NDArray[np.uint8]:
         """Return what documents are lexed as: uint8[N]."""
-        return np.asarray(self.families[self.documents["language"].indices.to_numpy()[rows]])
+        return np.asarray(self.families[tables.numbers(self.documents["language"].indices)[rows]])
 
     @cached_property
     def _place_columns(self) -> dict[str, tuple[pa.Array, Ints | None]]:
         """The columns of places as they are read: of a dictionary its values and the codes of the rows."""
-        made = {}
+        made: dict[str, tuple[pa.Array, Ints | None]] = {}
         for name, column in zip(self.places.schema.names, self.places.columns, strict=True):
             is_coded = pa.types.is_dictionary(column.type)
-            made[name] = (column.dictionary, column.indices.to_numpy()) if is_coded else (column, None)
+            made[name] = (column.dictionary, tables.numbers(column.indices)) if is_coded else (column, None)
         return made
 
     def place_values(self, name: str, rows: Ints) -> list[Any]:
@@ -160,7 +160,7 @@ class Segment:
         chosen = rows if codes is None else codes[rows]
         if len(chosen) <= _FEW:
             return [values[row].as_py() for row in chosen.tolist()]
-        return values.take(pa.array(chosen)).to_pylist()  # type: ignore[no-any-return]
+        return values.take(tables.row_column(chosen)).to_pylist()  # type: ignore[no-any-return]
 
     def living(self, rows: Ints) -> Bools:
         """Return which documents have a place of their own here that is neither removed nor hidden: bool[N]."""

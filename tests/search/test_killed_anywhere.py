@@ -155,8 +155,6 @@ def test_a_writer_killed_anywhere_leaves_the_state_before_or_after(
         assert seen(folder) == after
         assert verify_index(folder).problems == []
         assert settled(folder) == wanted
-        # A removal may leave a temporary file of a killed one; who adds or merges clears it away.
-        merge(folder)
         assert not list(folder.rglob("*.tmp"))
         shutil.rmtree(folder)
     assert reached == {True} if what == "merge" else {True, False}
@@ -178,6 +176,8 @@ def settled(folder: Path) -> dict[str, list[bytes]]:
     found: dict[str, list[bytes]] = {}
     for name, raw in sorted(tree(folder).items(), key=lambda one: one[1]):
         parts = name.split("/")
+        if name == "removals.applied":
+            raw = json.dumps(sorted(json.loads(raw)["segments"].values())).encode()
         if name != "index.json" and not name.endswith(".tmp") and (parts[0], parts[-1]) != ("deny", "manifest.json"):
             found.setdefault(f"{parts[0]}/{parts[-1]}", []).append(raw)
     return found

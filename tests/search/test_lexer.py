@@ -129,7 +129,7 @@ def test_the_blinded_view_keeps_keywords_and_operators() -> None:
 def test_hashes_are_fixed() -> None:
     """They are stored: another hash would silently compare unequal things."""
     assert code("abc") == [token_hash(b"abc")] == [17930426448570288372]
-    assert lexer.LEXER_VERSION == 1
+    assert lexer.LEXER_VERSION == 2
 
 
 def python_files() -> list[str]:
@@ -267,6 +267,32 @@ def test_lexemes_keep_comments_and_are_single_signs() -> None:
     text = "a_1 += é² # 'ü' →\t日本\u0301x"
     assert slices(text, lexemes(pa.array([text]))) == ["a_1", "+", "=", "é", "#", "'", "ü", "'", "→", "日本", "x"]
     assert lexemes(pa.array(["ab"])).kinds.tolist() == [NAME]
+
+
+@pytest.mark.parametrize(
+    ("language", "names"),
+    [
+        ("C", "val self out params in type object string module this new class private template fn func map int size_t bool"),
+        ("Go", "this new in out val class match base lock throw int byte error"),
+        ("Java", "internal type out val map module in is string object"),
+        ("JavaScript", "echo val self out params type object string module from get set of number any async constructor require fn"),
+        ("PHP", "self string type module number object from get set"), ("Shell", "sub next package print local shift library"),
+        ("Ruby", "require raise private sub print library using"), ("Perl", "self class module library default when with"),
+        ("Lua", "type table data index key to set left right class"), ("Haskell", "from to key set index table range value"),
+        ("SQL", "type index key data record name value class"), ("OCaml", "abstract case class constructor not record var unit"),
+        ("Erlang", "module function is of and not properties"), ("MATLAB", "of is and or not when after module"),
+        ("Fortran", "data in out len kind result only value"), ("Verilog", "this class string new package byte"),
+    ],
+)  # fmt: skip
+def test_words_that_only_other_languages_of_the_family_reserve_are_names(language: str, names: str) -> None:
+    assert {word: kind for word in names.split() for kind in kinds(word, language) if kind != NAME} == {}
+
+
+def test_sql_and_pascal_have_their_own_rules() -> None:
+    assert code("SELECT a FROM b WHERE c IS NULL", "SQL") == code("select a from b where c is null", "PLpgSQL")
+    assert words("N'a' + E'b' --[[ c\n+ d", "SQL") == ["N", "'a'", "+", "E", "'b'", "+", "d"]
+    assert words("{ it's } BEGIN x := 'a'; (* b *) END. // c", "Pascal") == ["BEGIN", "x", ":=", "'a'", "END", "."]
+    assert code("BEGIN", "Pascal") == code("begin", "Pascal")
 
 
 def test_every_language_named_in_the_table_is_one_of_linguists_and_in_one_family() -> None:
