@@ -109,6 +109,20 @@ def _beginners() -> Bytes:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
+def counted(raw, begin, stop, end):  # type: ignore[no-untyped-def]
+    """Return how many code points begin and how many lines end from begin to stop, in a text up to `end`."""
+    points, lines, returns = 0, 0, 0
+    for at in range(begin, stop):
+        points += (raw[at] & 0xC0) != 0x80
+        lines += raw[at] == 10
+        returns += raw[at] == 13
+    if returns:
+        for at in range(begin, stop):
+            lines += raw[at] == 13 and not (at + 1 < end and raw[at + 1] == 10)
+    return points, lines
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
 def _outline(bounds, kinds, starts, lexeme_bounds, lexeme_starts, data, begins, ends, families, marked, spacing):  # type: ignore[no-untyped-def]
     marks, count = np.empty((len(begins) + len(data) // spacing + 1, 5), np.uint32), 0
     firsts = np.zeros(len(begins) + 1, np.int64)
@@ -126,10 +140,8 @@ def _outline(bounds, kinds, starts, lexeme_bounds, lexeme_starts, data, begins, 
                 while lexeme < lexeme_bounds[row + 1] and lexeme_starts[lexeme] < start:
                     lexeme += 1
                 if lexeme < lexeme_bounds[row + 1] and lexeme_starts[lexeme] == start:
-                    while at < begins[row] + start:
-                        points += (raw[at] & 0xC0) != 0x80
-                        line += raw[at] == 10 or (raw[at] == 13 and not (at + 1 < ends[row] and raw[at + 1] == 10))
-                        at += 1
+                    more, lines = counted(raw, at, begins[row] + start, ends[row])
+                    points, line, at = points + more, line + lines, begins[row] + start
                     marks[count, 0], marks[count, 1] = token - bounds[row], lexeme - lexeme_bounds[row]
                     marks[count, 2], marks[count, 3], marks[count, 4] = start, points, line
                     count += 1
