@@ -159,7 +159,7 @@ class RunConfig(Model):
     """Steps that are prepared ahead."""
     micro_rows: int = Field(0, ge=0)
     """Rows that one rank computes at once; the rest of the step is accumulated. 0: all of them."""
-    attention: Literal["auto", "sdpa", "flex", "flash", "eager"] = "auto"
+    attention: Literal["auto", "sdpa", "tiles", "flex", "flash", "eager"] = "auto"
     """How attention is computed (docs/decoder.md); auto: the fastest that runs here."""
     compile: bool = False
     """Use torch.compile. Pays on a GPU; on a processor it takes a minute or more to begin."""
