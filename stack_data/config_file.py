@@ -33,7 +33,7 @@ def load(path: Path, overrides: Iterable[str] = ()) -> BuildConfig:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
     for override in overrides:
-        _override(table, override)
+        set_value(table, override)
     try:
         return BuildConfig.model_validate(table)
     except ValidationError as error:
@@ -47,14 +47,15 @@ def load_resolved(path: Path, overrides: Iterable[str] = ()) -> BuildConfig:
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     for override in overrides:
-        _override(table, override)
+        set_value(table, override)
     try:
         return BuildConfig.model_validate(table)
     except ValidationError as error:
         raise ConfigError(f"{path}: {describe(error, BuildConfig)}") from None
 
 
-def _override(table: dict[str, Any], override: str) -> None:
+def set_value(table: dict[str, Any], override: str) -> None:
+    """Set one value of a parsed TOML table, given as a.b=value; ConfigError when it is not of that form or a is no table."""
     key, equals, value = override.partition("=")
     if not equals or not key:
         raise ConfigError(f"--set {override!r} is not of the form a.b=value")

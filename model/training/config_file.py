@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from model.training.config import ModelConfig
-from stack_data.config_file import _override, describe
+from stack_data.config_file import describe, set_value
 from stack_data.errors import ConfigError
 
 
@@ -27,7 +27,7 @@ def load(path: Path, overrides: Iterable[str] = ()) -> ModelConfig:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
     for override in overrides:
-        _override(table, override)
+        set_value(table, override)
     try:
         return ModelConfig.model_validate(table)
     except ValidationError as error:
