@@ -68,9 +68,10 @@ def schema() -> tantivy.Schema:
 
 
 def write(folder: Path, documents: Iterable[Keyed], threads: int = 1) -> int:
-    """Make the keyword index of a segment at `folder`, which must not exist; return its bytes on disk.
+    """Make the keyword index of a segment at `folder`; return its bytes on disk.
 
-    Raises StorageError when the disk refuses; a killed writer leaves a folder whose name begins with `.`, nothing else.
+    What is there is of a writer that was killed before the index named its segment, and makes room. Raises StorageError when the disk
+    refuses; a killed writer leaves a folder whose name begins with `.`, or a whole one of a segment that is not listed.
     """
     beside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     try:
@@ -83,6 +84,7 @@ def write(folder: Path, documents: Iterable[Keyed], threads: int = 1) -> int:
         storage.write_json(
             beside / MANIFEST, {"format": FORMAT, "words": WORDS_VERSION, "documents": number, "files": files}
         )
+        shutil.rmtree(folder, ignore_errors=True)
         beside.rename(folder)
         storage.sync_folder(folder.parent)
     except OSError as error:

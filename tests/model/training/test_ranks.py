@@ -35,7 +35,12 @@ def two_ranks(folder: Path, runs: list[tuple[list[str], int | None]]) -> None:
         )
         for rank in range(2)
     ]  # fmt: skip
-    told = [process.communicate(timeout=300)[1] for process in processes]
+    try:
+        told = [process.communicate(timeout=900)[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
     assert [process.returncode for process in processes] == [0, 0], told
 
 
