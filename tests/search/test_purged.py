@@ -127,7 +127,8 @@ def test_a_purge_killed_anywhere_finishes_when_it_is_run_again(corpus: Path, see
         process.send_signal(signal.SIGKILL)
         process.wait()
         open_index(index)
-    assert fairstack("data", "purge", corpus).returncode == 0
+    done = fairstack("data", "purge", corpus)
+    assert done.returncode == 0, done.stderr
     assert found(index, "plantedname") == [] and verify_index(index).problems == []
     assert sorted(path.name for path in (index / SEGMENTS).iterdir()) == [
         str(one.number) for one in open_index(index).segments
