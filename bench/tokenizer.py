@@ -1,10 +1,10 @@
 """Tokenizes a release to finished shards, and the same bytes with the `tokenizers` library, and prints the speed of each and the ratio.
 
-Run: python bench/tokenizer.py [RELEASE] [--tokenizer FOLDER] [--workers N] [--library-bytes N] [--scratch FOLDER]
+Run: python bench/tokenizer.py [RELEASE] [--tokenizer FOLDER] [--workers N] [--compared-bytes N] [--scratch FOLDER]
 Default: the largest release below build/, a tokenizer of 16,384 tokens learned from 20 MB of it, two workers, all three runs on N cores.
 "to shards" is everything from the release on disk to a folder whose manifest is written: hashing and reading the release, encoding, writing.
 The library gets its texts as Python strings that are in memory already, and gives ids that nobody writes; `encode_batch_fast` leaves
-offsets out. It is given the leading documents up to `--library-bytes`, ours the same for "in memory". Each number is the best of
+offsets out. It is given the leading documents up to `--compared-bytes`, ours the same for "in memory". Each number is the best of
 `--repeat` runs; processor seconds stand beside wall-clock ones, since other work on the machine slows only the second.
 """
 
@@ -100,7 +100,7 @@ def main() -> int:
     parser.add_argument("release", nargs="?", type=Path)
     parser.add_argument("--tokenizer", type=Path)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--library-bytes", type=int, default=30_000_000)
+    parser.add_argument("--compared-bytes", type=int, default=30_000_000)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--scratch", type=Path)
     arguments = parser.parse_args()
@@ -131,7 +131,7 @@ def report(arguments: argparse.Namespace, scratch: Path) -> None:
     library = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
     library.encode_special_tokens = True
     every = texts_of(release)
-    some = leading(every, arguments.library_bytes)
+    some = leading(every, arguments.compared_bytes)
     size, whole = (sum(len(text.encode()) for text in texts) for texts in (some, every))
     say(
         f"{release}: {len(every):,} documents, {whole / 1e6:,.1f} MB; in memory {len(some):,} documents, {size / 1e6:,.1f} MB; {workers} workers"

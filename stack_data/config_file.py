@@ -10,7 +10,7 @@ import json
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,9 +18,16 @@ from stack_data.config import BuildConfig
 from stack_data.config_sources import KINDS
 from stack_data.errors import ConfigError, InputError
 
+Checked = TypeVar("Checked", bound=BaseModel)
+
 
 def load(path: Path, overrides: Iterable[str] = ()) -> BuildConfig:
-    """Read a build configuration from a TOML file, with `a.b=value` overrides applied.
+    """Read a build configuration from a TOML file; see `load_as`."""
+    return load_as(BuildConfig, path, overrides)
+
+
+def load_as(model: type[Checked], path: Path, overrides: Iterable[str] = ()) -> Checked:
+    """Read a configuration of some kind from a TOML file, with `a.b=value` overrides applied.
 
     Raises ConfigError with the file, the key, the value seen and the nearest valid key.
     """
@@ -32,12 +39,16 @@ def load(path: Path, overrides: Iterable[str] = ()) -> BuildConfig:
         raise ConfigError(f"{path} is a folder; name the TOML file in it") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
+    return _checked(model, path, table, overrides)
+
+
+def _checked(model: type[Checked], path: Path, table: dict[str, Any], overrides: Iterable[str]) -> Checked:
     for override in overrides:
         set_value(table, override)
     try:
-        return BuildConfig.model_validate(table)
+        return model.model_validate(table)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {describe(error, BuildConfig)}") from None
+        raise ConfigError(f"{path}: {describe(error, model)}") from None
 
 
 def load_resolved(path: Path, overrides: Iterable[str] = ()) -> BuildConfig:
@@ -46,12 +57,7 @@ def load_resolved(path: Path, overrides: Iterable[str] = ()) -> BuildConfig:
         table = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
-    for override in overrides:
-        set_value(table, override)
-    try:
-        return BuildConfig.model_validate(table)
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {describe(error, BuildConfig)}") from None
+    return _checked(BuildConfig, path, table, overrides)
 
 
 def set_value(table: dict[str, Any], override: str) -> None:
