@@ -117,9 +117,13 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Delete what a killed writer left behind below `folder`."""
+    """Delete the files that a killed writer left behind below `folder`.
+
+    Folders of that name are of a search index in a build: its own writers clear them away, and one may be at work.
+    """
     for stray in folder.rglob(".*.tmp"):
-        stray.unlink(missing_ok=True)
+        if stray.is_symlink() or not stray.is_dir():
+            stray.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str, durable: bool = True) -> None:

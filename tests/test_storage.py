@@ -110,6 +110,14 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -
     assert sorted(one.name for one in (tmp_path / "files").iterdir()) == [".hidden", "a.parquet", "b.tmp"]
 
 
+def test_temporary_folders_of_an_index_are_left_to_its_own_writers(tmp_path: Path) -> None:
+    left = tmp_path / "index/keywords/.3.99.tmp"
+    left.mkdir(parents=True)
+    (left / "words").write_bytes(b"")
+    storage.remove_temporaries(tmp_path)
+    assert [one.name for one in left.iterdir()] == ["words"]
+
+
 def test_json_is_the_same_text_for_the_same_value(tmp_path: Path) -> None:
     storage.write_json(tmp_path / "a", {"b": 1, "a": "\u00e9"})
     storage.write_json(tmp_path / "b", {"a": "\u00e9", "b": 1})

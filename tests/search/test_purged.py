@@ -113,6 +113,18 @@ def test_who_came_back_stays_in_an_index_that_was_built_anew(corpus: Path, tmp_p
     assert follow(corpus / "index", [old]).num_places == 2
 
 
+def test_what_killed_writers_left_of_an_index_stops_no_purge_and_goes(corpus: Path) -> None:
+    index = corpus / "index"
+    add(index, corpus / "releases/2.0.0")
+    left = [index / name for name in ("keywords/.3.99.tmp", "segments/.9.tmp")]
+    for folder in left:
+        folder.mkdir(parents=True)
+        (folder / "text").write_text("plantedname")
+    done = fairstack("data", "purge", corpus)
+    assert done.returncode == 0, done.stderr
+    assert not any(folder.exists() for folder in left)
+
+
 @pytest.mark.parametrize("seed", range(int(os.environ.get("FAIRSTACK_KILLS", "3"))))
 def test_a_purge_killed_anywhere_finishes_when_it_is_run_again(corpus: Path, seed: int) -> None:
     draw, index = random.Random(seed), corpus / "index"
