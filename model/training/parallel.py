@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """This process among those of a run. device: "cpu" or "cuda:N"."""
+    """This process among those of a run. device: "cpu" or "cuda:N"; has_joined: join() made the group of processes, so leave() ends it."""
 
     rank: int
     count: int
     device: str
+    has_joined: bool = False
 
     @property
     def is_first(self) -> bool:
@@ -44,16 +45,17 @@ def join(wanted: Literal["auto", "cpu", "cuda"]) -> Ranks:
     device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if on_gpu else "cpu"
     if on_gpu:
         torch.cuda.set_device(device)
-    if count > 1 and not torch.distributed.is_initialized():
+    joins = count > 1 and not torch.distributed.is_initialized()
+    if joins:
         torch.distributed.init_process_group("nccl" if on_gpu else "gloo")
-    return Ranks(rank, count, device)
+    return Ranks(rank, count, device, joins)
 
 
 def leave(ranks: Ranks) -> None:
-    """Part from the other ranks."""
-    import torch
+    """Part from the other ranks; a group that the caller made before stays his."""
+    if ranks.has_joined:
+        import torch
 
-    if ranks.count > 1 and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.model.training.runs import config_file, log, shards, trained, weights
 
+PATIENCE = 900.0
 SCRIPT = """
-import sys, json
+import sys, json, torch
 from pathlib import Path
 from tests.model.training.runs import trained
 folder = Path(sys.argv[1])
+torch.distributed.init_process_group("gloo")  # for all runs: a second group on the same port can meet what is left of the first
 for names, stop in json.loads(sys.argv[2]):
     trained(folder, *names, stop_after=stop)
+torch.distributed.destroy_process_group()
 """
 
 
@@ -28,20 +34,31 @@ def two_ranks(folder: Path, runs: list[tuple[list[str], int | None]]) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(folder), json.dumps(runs)], stderr=subprocess.PIPE, text=True,
-            env=os.environ | {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"},
-        )
-        for rank in range(2)
-    ]  # fmt: skip
-    try:
-        told = [process.communicate(timeout=900)[1] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
-    assert [process.returncode for process in processes] == [0, 0], told
+    told = [folder / f"rank{rank}.txt" for rank in range(2)]
+    with contextlib.ExitStack() as stack:
+        place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-X", "faulthandler", "-c", SCRIPT, str(folder), json.dumps(runs)]
+        processes = [
+            subprocess.Popen(
+                command, stderr=stack.enter_context(one.open("w")), env=os.environ | place | {"RANK": str(rank)}
+            )
+            for rank, one in enumerate(told)
+        ]
+    until = time.monotonic() + PATIENCE
+    while any(process.poll() is None for process in processes):
+        if any(process.returncode for process in processes) or time.monotonic() > until:
+            stopped(processes)
+        time.sleep(0.1)
+    assert [process.returncode for process in processes] == [0, 0], [one.read_text() for one in told]
+
+
+def stopped(processes: list[subprocess.Popen[bytes]]) -> None:
+    """End ranks that go on without one that failed, or that all wait; each says where it stood."""
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGABRT)
+    for process in processes:
+        process.wait()
 
 
 @pytest.mark.slow
