@@ -1,6 +1,8 @@
 # Everything a contributor needs, by name. `make setup` first; the rest runs inside ./.venv.
 PYTHON ?= python3
 BIN := .venv/bin
+# Processes that the tests are dealt to.
+JOBS ?= 2
 
 .PHONY: setup demo test check bench clean
 
@@ -25,7 +27,7 @@ demo: setup
 	@$(BIN)/python -W ignore -c "import datasets; datasets.disable_progress_bars(); data = datasets.load_dataset('build/demo/releases/1.0.0', cache_dir='build/loaded'); print('datasets:', {split: rows.num_rows for split, rows in data.items()})"
 
 test: setup
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 
 check: setup
 	@$(BIN)/ruff format --check .
