@@ -112,11 +112,9 @@ def _train(arguments: argparse.Namespace) -> int:
         "tokens_per_second": round(done.tokens_per_second, 1),
     }  # fmt: skip
     score = f", {done.measured.bits_per_byte:.3f} bits per byte held out" if done.measured else ""
-    filled = (
-        f", {done.measured.fim_exact} of {done.measured.fim_items} lines filled in"
-        if done.measured and done.measured.fim_items
-        else ""
-    )
+    filled = ""
+    if done.measured and done.measured.fim_items:
+        filled = f", {done.measured.fim_psm} (prefix first) and {done.measured.fim_spm} (suffix first) of {done.measured.fim_items} lines filled in"
     _say(arguments, value, f"train: {counted(done.step, 'step')}{score}{filled}; {done.checkpoint}")
     return 0
 

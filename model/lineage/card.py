@@ -112,7 +112,8 @@ def _quality(lineage: Mapping[str, Any]) -> str:
         return ""
     text = f"## Held-out quality\n\n{found['bits_per_byte']:.3f} bits per byte on {found['tokens']:,} tokens of the validation split"
     if found.get("fim_items"):
-        text += f"; {found['fim_exact']} of {found['fim_items']} left-out lines filled in exactly (greedy)"
+        filled = f"{found['fim_psm']} with the prefix first and {found['fim_spm']} with the suffix first"
+        text += f"; of {found['fim_items']} left-out lines, {filled} were filled in exactly (greedy)"
     return text + ".\n"
 
 

@@ -129,8 +129,8 @@ class EvaluationConfig(Model):
     """Tokens at the end of the run."""
     context: int = Field(0, ge=0)
     """Positions of a row that are only context at the end of the run; more of it costs time and shows longer memory."""
-    fim_items: int = Field(32, ge=0)
-    """Lines that are left out of validation documents and filled in, greedily."""
+    fim_items: int = Field(100, ge=0)
+    """Lines that are left out of validation documents and filled in, greedily; asked for in both orders."""
     fim_tokens: int = Field(48, ge=1)
     """Most tokens of an answer."""
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from model.decoder.cache import KeyValueCache
 from model.training.config import ModelConfig
 from model.training.guard import Guard
 from model.training.optimizers import make_optimizers, set_rate
@@ -35,10 +36,13 @@ class Objective(torch.nn.Module):
         self.decoder = decoder
 
     def forward(
-        self, tokens_BT: torch.Tensor, positions_BT: torch.Tensor, segments_BT: torch.Tensor, targets_BT: torch.Tensor
-    ) -> torch.Tensor:
-        """Return the sum of the losses (nats) of all targets that are not NO_LOSS."""
-        hidden_BTD = self.decoder(tokens_BT, positions_BT, segments_BT)
+        self, tokens_BT: torch.Tensor, positions_BT: torch.Tensor, segments_BT: torch.Tensor,
+        targets_BT: torch.Tensor | None = None, cache: KeyValueCache | None = None,
+    ) -> torch.Tensor:  # fmt: skip
+        """Return the sum of the losses (nats) of all targets that are not NO_LOSS; without targets the logits after each row, BV."""
+        hidden_BTD = self.decoder(tokens_BT, positions_BT, segments_BT, cache)
+        if targets_BT is None:
+            return self.decoder.logits(hidden_BTD[:, -1])  # type: ignore[no-any-return]
         total, _ = self.decoder.loss(hidden_BTD, targets_BT)
         return total  # type: ignore[no-any-return]
 
@@ -88,6 +92,14 @@ class Engine:
         """Return the sum of the losses of rows (tokens, positions, segments, targets), without gradients between ranks."""
         module = self._module if self.is_sharded else self._plain
         return module(*parts)  # type: ignore[no-any-return]
+
+    def likeliest(
+        self, tokens_BT: torch.Tensor, positions_BT: torch.Tensor, segments_BT: torch.Tensor, cache: KeyValueCache
+    ) -> torch.Tensor:
+        """Return the likeliest token after each row, int64[B]; the cache is extended by the rows."""
+        module = self._module if self.is_sharded else self._plain
+        with self.autocast():
+            return module(tokens_BT, positions_BT, segments_BT, cache=cache).argmax(-1)  # type: ignore[no-any-return]
 
     def autocast(self) -> Any:
         """Return the context that matrix products run in."""

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from stack_data.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
+
+Batch = TypeVar("Batch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,13 @@ def joined(ranks: Ranks, values: list[float], how: Literal["sum", "max"] = "sum"
     operation = torch.distributed.ReduceOp.SUM if how == "sum" else torch.distributed.ReduceOp.MAX
     torch.distributed.all_reduce(tensor, op=operation)
     return [float(value) for value in tensor.tolist()]
+
+
+def dealt(batches: Sequence[Batch], ranks: Ranks) -> Iterator[tuple[Batch, bool]]:
+    """Yield batches in turn to each rank, as many to every one: under FSDP all take part in every pass. False: another rank counts it."""
+    for first in range(0, len(batches), ranks.count):
+        number = first + ranks.rank
+        yield batches[min(number, len(batches) - 1)], number < len(batches)
 
 
 def wait(ranks: Ranks) -> None:
