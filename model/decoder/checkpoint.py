@@ -22,6 +22,7 @@ from torch import Tensor
 from model.decoder.checkpoint_names import IGNORED_ENDINGS, TIED, Stored, stored_weights
 from model.decoder.config import DecoderConfig
 from model.decoder.decoder import Decoder
+from model.decoder.sharded import put
 from stack_data import storage
 from stack_data.errors import InputError
 
@@ -62,12 +63,18 @@ def load_checkpoint(
     Raises InputError naming the file that is missing, damaged, tampered with, or not of this network.
     """
     config = load_config(folder)
-    files = _files(folder)
     with torch.device("meta"):
         decoder = Decoder(config, attention)
-    weights = {name: weight.to(device, dtype) for name, weight in _weights(folder, files, config)}
+    weights = {name: weight.to(device, dtype) for name, weight in _weights(folder, _files(folder), config)}
     decoder.load_state_dict(weights, assign=True)
     return decoder.requires_grad_(True).eval()
+
+
+def load_weights(decoder: Decoder, folder: Path) -> None:
+    """Set the weights of a decoder of the folder's network, or the parts of them that this rank has; InputError as above."""
+    own = dict(decoder.named_parameters())
+    for name, weight in _weights(folder, _files(folder), decoder.config):
+        put(weight, own[name])
 
 
 def load_config(folder: Path) -> DecoderConfig:

@@ -18,6 +18,7 @@ from model.decoder.cache import KeyValueCache
 from model.decoder.config import DecoderConfig
 from model.decoder.loss import vocabulary_loss
 from model.decoder.rotary import rotate, rotation
+from model.decoder.sharded import put
 from model.decoder.visibility import Visibility
 
 Rotation = tuple[Tensor, Tensor] | None
@@ -161,13 +162,19 @@ def _check_positions(positions_BT: Tensor, context: int) -> None:
 
 @torch.no_grad()
 def initialise(decoder: Decoder) -> None:
-    """Set all weights as GPT-2 begins: normal with std `init_std`; those that end a branch smaller, or zero; biases zero."""
+    """Set all weights as GPT-2 begins: normal with std `init_std`; those that end a branch smaller, or zero; biases zero.
+
+    Draws from torch's generator on the processor, in the order of the weights: equal for weights that are shared out over ranks.
+    """
     config = decoder.config
     ends = 0.0 if config.zero_init else config.init_std / (2 * config.layers) ** 0.5
     for name, weight in decoder.named_parameters():
+        if weight.is_meta:
+            continue
         if name.endswith("bias"):
             weight.zero_()
         elif "norm" in name:
             weight.fill_(1.0)
         else:
-            weight.normal_(0.0, ends if name.endswith("_out.weight") else config.init_std)
+            deviation = ends if name.endswith("_out.weight") else config.init_std
+            put(torch.empty(weight.shape, dtype=weight.dtype).normal_(0.0, deviation), weight)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from model.decoder.checkpoint import load_checkpoint
-from model.decoder.decoder import Decoder
+from model.decoder.checkpoint import load_config, load_weights
+from model.decoder.decoder import Decoder, initialise
 from model.lineage import record
 from model.lineage.exposure import NAME as EXPOSURE
 from model.lineage.exposure import Exposure, restored
@@ -86,8 +86,11 @@ def assemble(
         refuse_other_config(config, saved["config"], saved["step"], home)
     elif ranks.is_first:
         storage.write_json(home / "config.json", config.resolved())
-    decoder, base = _decoder(config, data.tokenizer, checkpoint, init)
-    engine = Engine(decoder, config, ranks)
+    source = checkpoint or init
+    engine = Engine(
+        _decoder(config, data.tokenizer, source, is_new=not checkpoint), config, ranks, _fill(config, source)
+    )
+    base = base_model.base_facts(init) if init and not checkpoint else None
     lineage = record.resumed(saved, config.resolved(), data.facts) if saved else _begun(config, data, base)
     settings = PackerConfig(
         config.train.positions, config.train.seed, config.fim, config.metadata, config.mixture, config.train.window_rows
@@ -123,27 +126,35 @@ def _newest(folder: Path, ranks: Ranks) -> Path | None:
     return checkpoints.path_of(folder, step) if step else None
 
 
-def _decoder(
-    config: ModelConfig, tokenizer: CodeTokenizer, checkpoint: Path | None, init: Path | None
-) -> tuple[Any, dict[str, Any] | None]:
-    """Return the network: of the checkpoint, of the base model (with its facts), or a new one."""
-    run, source = config.run, checkpoint or init
+def _decoder(config: ModelConfig, tokenizer: CodeTokenizer, source: Path | None, is_new: bool) -> Decoder:
+    """Return the network without weights: that of a checkpoint or base model, or a new one. is_new: the run has no checkpoint yet."""
     if source:
-        decoder = load_checkpoint(source, run.attention, torch.float32)
-        decoder.checkpoint_activations = run.checkpoint_activations
-        if not checkpoint:
-            base_model.refuse_other_network(config.decoder, decoder.config, source)
-        _fits(decoder.config, tokenizer, config)
-        return decoder, None if checkpoint else base_model.base_facts(source)
-    if config.decoder is None:
+        network = load_config(source)
+        if is_new:
+            base_model.refuse_other_network(config.decoder, network, source)
+    elif config.decoder is None:
         raise ConfigError(
             "[decoder] is missing; it says how large the network is, or --init names a model to go on from"
         )
-    settled = {"end_of_text": tokenizer.special.end_of_text, "inner": config.decoder.mlp_size}
-    made = config.decoder.model_copy(update=settled)
-    _fits(made, tokenizer, config)
-    torch.manual_seed(config.train.seed)
-    return Decoder(made, run.attention, run.checkpoint_activations), None
+    else:
+        settled = {"end_of_text": tokenizer.special.end_of_text, "inner": config.decoder.mlp_size}
+        network = config.decoder.model_copy(update=settled)
+    _fits(network, tokenizer, config)
+    with torch.device("meta"):
+        return Decoder(network, config.run.attention, config.run.checkpoint_activations)
+
+
+def _fill(config: ModelConfig, source: Path | None) -> Callable[[Decoder], None]:
+    """Return what sets a network's weights: from a folder, or drawn by the run's seed."""
+
+    def fill(decoder: Decoder) -> None:
+        if source:
+            load_weights(decoder, source)
+        else:
+            torch.manual_seed(config.train.seed)
+            initialise(decoder)
+
+    return fill
 
 
 def _fits(decoder: Any, tokenizer: CodeTokenizer, config: ModelConfig) -> None:

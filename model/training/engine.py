@@ -11,7 +11,7 @@ order. With dropout, whose draws threads would share, and with several ranks or 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -62,14 +62,18 @@ class Done:
 class Engine:
     """The weights of a run with what moves them."""
 
-    def __init__(self, decoder: Any, config: ModelConfig, ranks: Ranks) -> None:
-        """decoder: initialised or loaded, on any device."""
+    def __init__(
+        self, decoder: Any, config: ModelConfig, ranks: Ranks, fill: Callable[[Any], None] | None = None
+    ) -> None:
+        """decoder: with weights, on any device; or without, on "meta": then `fill` sets them where they will stand, shared out already."""
         self.config, self.ranks = config, ranks
-        self.decoder = decoder.to(ranks.device)
+        self.decoder = decoder if fill and self.is_sharded else _filled(decoder, ranks, fill)
         self.guard = Guard(config.train.max_bad_steps, config.train.divergence)
         self._device = ranks.device.partition(":")[0]
         self._plain = Objective(self.decoder)
         self._module = spread(self._plain, list(self.decoder.blocks), ranks, config.run.parallel)
+        if fill and self.is_sharded:
+            _filled(self.decoder, ranks, fill)
         self.optimizers = make_optimizers(self.decoder.named_parameters(), config.optimizer)
         self._objective = torch.compile(self._module) if config.run.compile else self._module
         self._weights = [one for one in self.decoder.parameters() if one.requires_grad]
@@ -168,3 +172,12 @@ class Engine:
         limit = self.config.optimizer.clip or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self.decoder.parameters(), limit)
         return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
+
+
+def _filled(decoder: Any, ranks: Ranks, fill: Callable[[Any], None] | None) -> Any:
+    """Return a decoder with weights on its rank's device."""
+    if not fill:
+        return decoder.to(ranks.device)
+    decoder.to_empty(device=ranks.device)
+    fill(decoder)
+    return decoder

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from model.decoder.sharded import like, whole
 from model.training.config import OptimizerConfig
 from stack_data.errors import InputError
 
@@ -68,8 +69,8 @@ def set_rate(optimizers: Iterable[Any], factor: float) -> None:
             group["lr"] = group["highest"] * factor
 
 
-def state_of(optimizers: Iterable[Any]) -> dict[str, torch.Tensor]:
-    """Return the state of optimizers as whole tensors on the processor, by `weight name/state name`.
+def state_of(optimizers: Iterable[Any], keep: bool = True) -> dict[str, torch.Tensor]:
+    """Return the state of optimizers as whole tensors on the processor, by `weight name/state name`; nothing where not `keep`.
 
     Call it on every rank: parts of sharded tensors are gathered.
     """
@@ -77,39 +78,24 @@ def state_of(optimizers: Iterable[Any]) -> dict[str, torch.Tensor]:
     for optimizer in optimizers:
         for name, weight in _weights(optimizer):
             for key, value in optimizer.state.get(weight, {}).items():
-                found[f"{name}/{key}"] = whole(value)
+                gathered = whole(value)
+                if keep:
+                    found[f"{name}/{key}"] = gathered
     return found
-
-
-def whole(value: torch.Tensor) -> torch.Tensor:
-    """Return a tensor on the processor, gathered from all ranks where it is sharded."""
-    import torch
-    from torch.distributed.tensor import DTensor
-
-    gathered = value.full_tensor() if isinstance(value, DTensor) else value
-    return torch.as_tensor(gathered).detach().cpu().contiguous()
-
-
-def like(value: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Return a copy of a whole tensor, placed and sharded as a weight is; a number has no parts to share out."""
-    from torch.distributed.tensor import DTensor, distribute_tensor
-
-    if isinstance(weight, DTensor) and value.ndim:
-        return distribute_tensor(value.to(weight.device), weight.device_mesh, weight.placements)
-    return value.to(weight.device).clone()
 
 
 def load_state(optimizers: Iterable[Any], tensors: Mapping[str, torch.Tensor], origin: str) -> None:
     """Set the state of fresh optimizers from what `state_of` returned; InputError when it is of other weights."""
-    by_name: dict[str, dict[str, torch.Tensor]] = {}
-    for key, value in tensors.items():
+    by_name: dict[str, dict[str, str]] = {}
+    for key in tensors:
         name, _, part = key.rpartition("/")
-        by_name.setdefault(name, {})[part] = value
+        by_name.setdefault(name, {})[part] = key
     for optimizer in optimizers:
         for name, weight in _weights(optimizer):
             if tensors and name not in by_name:
                 raise InputError(f"{origin} has no state for {name}; it is of another network or optimizer")
-            for part, value in by_name.pop(name, {}).items():
+            for part, key in by_name.pop(name, {}).items():
+                value = tensors[key]
                 if value.ndim and value.shape != weight.shape:
                     raise InputError(f"{origin}: {name} has shape {tuple(value.shape)}, not {tuple(weight.shape)}")
                 optimizer.state[weight][part] = like(value, weight)

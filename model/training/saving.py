@@ -11,13 +11,14 @@ manifest.json                      SHA-256 of each, last
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from model.decoder.sharded import whole
 from model.lineage import record
 from model.lineage.card import card
 from model.lineage.exposure import NAME as EXPOSURE
@@ -25,7 +26,7 @@ from model.lineage.exposure import Exposure
 from model.training import checkpoints
 from model.training.evaluation import Measured
 from model.training.meters import co2_grams
-from model.training.optimizers import load_state, state_of, whole
+from model.training.optimizers import load_state, state_of
 from model.training.parallel import agree, joined
 from stack_data import storage
 from stack_data.errors import InputError
@@ -48,9 +49,26 @@ class Progress:
     guard: Mapping[str, Any]
 
 
-def weights_of(decoder: Any) -> dict[str, Any]:
-    """Return the weights of a decoder as whole tensors on the processor. Call it on every rank."""
-    return {name: whole(weight) for name, weight in decoder.named_parameters()}
+class Lazy(Mapping[str, Any]):
+    """The tensors of an open safetensors file, each read when it is asked for."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self._names = file, list(file.keys())
+
+    def __getitem__(self, name: str) -> Any:
+        return self._file.get_tensor(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def weights_of(decoder: Any, keep: bool = True) -> dict[str, Any]:
+    """Return the weights of a decoder as whole tensors on the processor; nothing where not `keep`. Call it on every rank."""
+    gathered = ((name, whole(weight)) for name, weight in decoder.named_parameters())
+    return {name: weight for name, weight in gathered if keep}
 
 
 def write_model(folder: Path, config: Any, weights: Mapping[str, Any], tokenizer: Path) -> None:
@@ -85,15 +103,14 @@ def write_state(folder: Path, tensors: Mapping[str, Any], progress: Progress) ->
 
 def read_state(checkpoint: Path, optimizers: list[Any]) -> Progress:
     """Restore the optimizers' state from a checkpoint that was checked; return where its run was."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
 
     path = checkpoint / OPTIMIZER
     try:
-        tensors = load_file(str(path))
+        with safe_open(path, framework="pt") as file:
+            load_state(optimizers, Lazy(file), str(path))
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
-    load_state(optimizers, tensors, str(path))
     saved = storage.read_json(checkpoint / TRAINER)
     return Progress(saved["step"], saved["next_row"], saved["targets"], saved["groups"], saved["guard"])
 
@@ -103,7 +120,8 @@ def save(parts: Parts, step: int, score: float | None, measured: Measured | None
 
     score: held-out bits per byte now, by which the best checkpoint is known. Raises StorageError when the disk refuses.
     """
-    weights, state = weights_of(parts.engine.decoder), state_of(parts.engine.optimizers)
+    keep = parts.ranks.is_first  # the only one that writes: whole weights and state stand in one process's memory
+    weights, state = weights_of(parts.engine.decoder, keep), state_of(parts.engine.optimizers, keep)
     seen, groups = _whole_exposure(parts), _whole_groups(parts)
     _end_session(parts, step)
     progress = Progress(step, step * parts.config.train.rows, parts.targets, groups, parts.engine.guard.to_json())
