@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from model.decoder.cache import KeyValueCache
+from model.decoder.sharded import whole
 from model.training.config import ModelConfig
 from model.training.guard import Guard
 from model.training.optimizers import make_optimizers, set_rate
@@ -104,6 +105,13 @@ class Engine:
         module = self._module if self.is_sharded else self._plain
         with self.autocast():
             return module(tokens_BT, positions_BT, segments_BT, cache=cache).argmax(-1)  # type: ignore[no-any-return]
+
+    def weights(self, keep: bool = True) -> dict[str, torch.Tensor]:
+        """Return the weights as whole tensors on the processor; nothing where not `keep`. Call it on every rank."""
+        if self.is_sharded:
+            self._module.reshard()  # a pass without gradients leaves the outermost weights gathered, in memory that is used again
+        gathered = ((name, whole(weight)) for name, weight in self.decoder.named_parameters())
+        return {name: weight for name, weight in gathered if keep}
 
     def autocast(self) -> Any:
         """Return the context that matrix products run in."""

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model.decoder.sharded import whole
 from model.lineage import record
 from model.lineage.card import card
 from model.lineage.exposure import NAME as EXPOSURE
@@ -63,12 +62,6 @@ class Lazy(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._names)
-
-
-def weights_of(decoder: Any, keep: bool = True) -> dict[str, Any]:
-    """Return the weights of a decoder as whole tensors on the processor; nothing where not `keep`. Call it on every rank."""
-    gathered = ((name, whole(weight)) for name, weight in decoder.named_parameters())
-    return {name: weight for name, weight in gathered if keep}
 
 
 def write_model(folder: Path, config: Any, weights: Mapping[str, Any], tokenizer: Path) -> None:
@@ -121,7 +114,7 @@ def save(parts: Parts, step: int, score: float | None, measured: Measured | None
     score: held-out bits per byte now, by which the best checkpoint is known. Raises StorageError when the disk refuses.
     """
     keep = parts.ranks.is_first  # the only one that writes: whole weights and state stand in one process's memory
-    weights, state = weights_of(parts.engine.decoder, keep), state_of(parts.engine.optimizers, keep)
+    weights, state = parts.engine.weights(keep), state_of(parts.engine.optimizers, keep)
     seen, groups = _whole_exposure(parts), _whole_groups(parts)
     _end_session(parts, step)
     progress = Progress(step, step * parts.config.train.rows, parts.targets, groups, parts.engine.guard.to_json())

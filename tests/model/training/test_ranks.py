@@ -79,3 +79,20 @@ def test_two_ranks_train_as_one_does_and_one_goes_on_from_two(tmp_path: Path) ->
         assert mine.keys() == theirs.keys()
         assert all((mine[key] - theirs[key]).abs().max() < 2e-3 for key in mine)
     assert trained(tmp_path, *kinds["muon"]).step == 8
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_command_on_every_rank_and_one_of_them_speaks(tmp_path: Path) -> None:
+    shards(tmp_path)
+    path = config_file(tmp_path)
+    alone = trained(tmp_path, "name=alone")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "fairstack", "model", "train"]  # fmt: skip
+    done = subprocess.run(
+        [*command, str(path), "--set", "name=two", "--set", "run.parallel=fsdp", "--json"],
+        capture_output=True, text=True, timeout=PATIENCE, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["step"] == 8 and told["evaluation"]["fim_items"] == 2
+    assert told["loss"] == pytest.approx(alone.loss, rel=1e-3)
+    assert told["evaluation"]["bits_per_byte"] == pytest.approx(alone.measured.bits_per_byte, rel=1e-3)
