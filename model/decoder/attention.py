@@ -79,6 +79,7 @@ def has_flash_attn() -> bool:
     return importlib.util.find_spec("flash_attn") is not None
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def attend(
     path: str, query_BTHh: Tensor, key_BLKh: Tensor, value_BLKh: Tensor, visible: Visibility, scale: float, dropout: float
 ) -> Tensor:  # fmt: skip

@@ -8,6 +8,8 @@ bfloat16 as they are. Parameters begin as `initialise` says; `load_checkpoint` s
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -38,11 +40,19 @@ class Block(nn.Module):
         self.mlp_in = nn.Linear(width, config.mlp_size, bias=biases)
         self.mlp_out = nn.Linear(config.mlp_size, width, bias=biases)
         self._approximate = "none" if config.activation == "gelu" else "tanh"
+        self.compiled: Callable[[Tensor, Visibility, Rotation, KeyValueCache | None, str], Tensor] | None = None
 
     def forward(
         self, hidden_BTD: Tensor, visible: Visibility, turn: Rotation, cache: KeyValueCache | None, path: str
     ) -> Tensor:
         """Return the residual stream after this block, BTD."""
+        run = self.compiled if self.compiled and self.training else self.compute
+        return run(hidden_BTD, visible, turn, cache, path)
+
+    def compute(
+        self, hidden_BTD: Tensor, visible: Visibility, turn: Rotation, cache: KeyValueCache | None, path: str
+    ) -> Tensor:
+        """Do what `forward` says, without looking for a compiled form."""
         attended = self._attend(self.attention_norm(hidden_BTD), visible, turn, cache, path)
         hidden_BTD = hidden_BTD + self._drop(self.attention_out(attended))
         inner = functional.gelu(self.mlp_in(self.mlp_norm(hidden_BTD)), approximate=self._approximate)
@@ -61,7 +71,8 @@ class Block(nn.Module):
             key, value = cache.append(self.layer, key, value)
         scale = config.head_size**-0.5 if config.scale_attention else 1.0
         dropout = config.attention_dropout if self.training else 0.0
-        return attend(path, query, key.to(query.dtype), value.to(query.dtype), visible, scale, dropout).flatten(-2)
+        out: Tensor = attend(path, query, key.to(query.dtype), value.to(query.dtype), visible, scale, dropout)
+        return out.flatten(-2)
 
     def _drop(self, branch_BTD: Tensor) -> Tensor:
         return functional.dropout(branch_BTD, self.config.residual_dropout, self.training)
@@ -84,6 +95,15 @@ class Decoder(nn.Module):
         self.norm = nn.LayerNorm(config.hidden, config.norm_epsilon)
         self.lm_head = None if config.tie_embeddings else nn.Linear(config.hidden, config.vocab_size, bias=False)
         initialise(self)
+
+    def compile_blocks(self) -> None:
+        """Let training run the blocks compiled: what stands before and after each attention kernel, once for all blocks.
+
+        Other passes, whose shapes change from call to call, stay as they are.
+        """
+        for block in self.modules():
+            if isinstance(block, Block):
+                block.compiled = torch.compile(block.compute)
 
     def forward(
         self, tokens_BT: Tensor, positions_BT: Tensor | None = None, segments_BT: Tensor | None = None,

@@ -71,12 +71,13 @@ class Engine:
         self.decoder = decoder if fill and self.is_sharded else _filled(decoder, ranks, fill)
         self.guard = Guard(config.train.max_bad_steps, config.train.divergence)
         self._device = ranks.device.partition(":")[0]
+        if config.run.compile:
+            self.decoder.compile_blocks()
         self._plain = Objective(self.decoder)
         self._module = spread(self._plain, list(self.decoder.blocks), ranks, config.run.parallel)
         if fill and self.is_sharded:
             _filled(self.decoder, ranks, fill)
         self.optimizers = make_optimizers(self.decoder.named_parameters(), config.optimizer)
-        self._objective = torch.compile(self._module) if config.run.compile else self._module
         self._weights = [one for one in self.decoder.parameters() if one.requires_grad]
         self._threads = self._num_threads()
         self._pool = ThreadPoolExecutor(self._threads, "train", torch.set_num_threads, (1,))
@@ -148,7 +149,7 @@ class Engine:
         for number, part in enumerate(parts, 1):
             with exchanging(self._module, is_last=number == len(parts)):
                 with self.autocast():
-                    loss = self._objective(*part)
+                    loss = self._module(*part)
                 (loss * scale).backward()
             sums.append(loss.detach())
         return float(torch.stack(sums).double().sum())
