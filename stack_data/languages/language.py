@@ -6,12 +6,14 @@ columns hold names, folders hold slugs (formats.md, section 3).
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal
 
+from stack_data.errors import ConfigError
 from stack_data.languages.tables import read_table
 
 LanguageType = Literal["programming", "markup", "data", "prose"]
@@ -69,6 +71,16 @@ def by_alias() -> Mapping[str, str]:
         for alias in (name.lower(), name.lower().replace(" ", "-"), *map(str.lower, language.aliases)):
             found.setdefault(alias, name)
     return MappingProxyType(found)
+
+
+def language_named(name: str) -> str:
+    """Return a language's Linguist name by that name or an alias, in any case; ConfigError for what is neither, with the nearest."""
+    found = name if name in languages() else by_alias().get(name.strip().lower())
+    if found is None:
+        near = difflib.get_close_matches(name.lower(), by_alias(), 1)
+        meant = f"; did you mean {by_alias()[near[0]]!r}?" if near else ""
+        raise ConfigError(f"no language is called {name!r}{meant}")
+    return found
 
 
 def language_info(name: str) -> Language:

@@ -7,6 +7,7 @@ License" that does not say which one) are ids of their own, permissive only when
 
 from __future__ import annotations
 
+import difflib
 import functools
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -94,6 +95,13 @@ def ids(expression: str) -> tuple[str, ...]:
     if tree is None:
         return ()
     return tuple(sorted({str(symbol.render()) for symbol in _symbols(tree)}))
+
+
+def near(license_id: str) -> str | None:
+    """Return the SPDX id that is written nearly as this one is, if there is one."""
+    known = {str(key).lower(): str(key) for key in _licensing().known_symbols}
+    found = difflib.get_close_matches(license_id.strip().lower(), known, 1)
+    return known[found[0]] if found else None
 
 
 def _symbols(tree: Any) -> Sequence[Any]:

@@ -4,7 +4,8 @@ Reads and writes one folder, made beside under another name and renamed when it 
 
 content     words of the text, with positions (phrases)          exact     compound identifiers as they are written
 path        words of each path                                   repository  host/owner/repo and its shorter forms, folded
-language, license   as they are, in small letters                row       the document's row in its segment
+language    in small letters                               row       the document's row in its segment
+license     each id of the expression, with its exception and without, in small letters
 
 Texts are not stored again: lines are shown from the text store (highlights.py). What was removed is not taken out of these files;
 whoever asks drops hits whose document is hidden, and a merge makes new files.
@@ -33,7 +34,7 @@ from stack_data.identity import fold_name
 from stack_data.search.code_words import WORDS_VERSION, streams
 from stack_data.search.keyword_query import EXACT, LANGUAGE, LICENSE, PATH, TEXT, Clause, repository_term
 
-FORMAT = "fairstack-keywords/1"
+FORMAT = "fairstack-keywords/2"
 MANIFEST = "keywords.json"
 HEAP_BYTES = 96 << 20
 _PATH_BOOST, _EXACT_BOOST = 1.5, 2.0
@@ -115,6 +116,8 @@ def _fill(folder: Path, documents: Iterable[Keyed], threads: int) -> int:
 
 
 def _documents(batch: Keyed) -> Iterator[tantivy.Document]:
+    from stack_data.licenses.expressions import base_id, ids  # who only asks needs no licences
+
     contents, identifiers = streams(batch.texts)
     joined, _ = streams(batch.paths.flatten())
     paths = pa.ListArray.from_arrays(
@@ -131,8 +134,9 @@ def _documents(batch: Keyed) -> Iterator[tantivy.Document]:
         for one in sorted({form for key in keys.as_py() for form in forms_of(key)}):
             document.add_text("repository", one)
         document.add_text("language", (language.as_py() or "").lower())
-        for one in sorted(set((expression.as_py() or "").lower().split(" and "))):
-            document.add_text("license", one.strip("() "))
+        known = ids(expression.as_py() or "")
+        for one in sorted({*known, *map(base_id, known)}):
+            document.add_text("license", one.lower())
         yield document
 
 

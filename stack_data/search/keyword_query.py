@@ -6,7 +6,7 @@
     exact:parseHTTPRequest  the identifier as it is written, capitals included (a word that is no compound: in any)
     path:src/net            words in a row in a path
     repo:pallets/flask      a repository, or repo:pallets an owner; also host/owner/repo and clone URLs
-    lang:Python  license:MIT
+    lang:Python  license:MIT   by any name that Linguist and SPDX know; a licence also where it is one of several
     -word -"a phrase" -path:tests ...   none of it
 
 Pure functions. Signs other than letters, digits and `_` only separate words. Not covered: OR, wild cards, regular expressions.
@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from stack_data.errors import InputError
+from stack_data.errors import ConfigError, InputError
 from stack_data.optout.written_names import shown
 from stack_data.search.clone_urls import asked_of
 from stack_data.search.code_words import words_of
@@ -75,7 +75,29 @@ def _clauses(piece: re.Match[str]) -> list[Clause]:
     if field in (TEXT, PATH, EXACT):
         words = tuple(word for lexeme in words_of(value) for word in lexeme)
         return [Clause(field, value.strip(), words, excluded)] if words else []
-    return [Clause(field, value.strip(), (), excluded)]
+    known = {LANGUAGE: _language, LICENSE: _license}.get(field, str.strip)
+    return [Clause(field, known(value), (), excluded)]
+
+
+def _language(value: str) -> str:
+    from stack_data.languages.language import language_named
+
+    try:
+        return language_named(value)
+    except ConfigError as error:
+        raise InputError(str(error)) from None
+
+
+def _license(value: str) -> str:
+    from stack_data.licenses.expressions import ids, near, parse
+
+    found = parse(value)
+    if found and len(ids(found)) > 1:
+        raise InputError(f"license:{shown(value)} names several licences; write a filter for each: license:A license:B")
+    if found is None:
+        meant = f"; did you mean {near(value)!r}?" if near(value) else ""
+        raise InputError(f"no licence is called {shown(value)!r}{meant}")
+    return found
 
 
 def repository_term(value: str, hosts: tuple[str, ...] = ()) -> str:

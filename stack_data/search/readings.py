@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from stack_data.errors import ConfigError
 from stack_data.search.families import family_names, family_of
 from stack_data.search.lexer import Tokens, lex_bytes, lexemes, start_states
 
@@ -46,16 +45,9 @@ class Readings:
 def family_named(language: str) -> int:
     """Return the family of a language by its Linguist name or an alias; ConfigError for what is neither."""
     # Only who names a language waits for the tables of languages.
-    import difflib
+    from stack_data.languages.language import language_named
 
-    from stack_data.languages.language import by_alias, languages
-
-    name = language if language in languages() else by_alias().get(language.strip().lower())
-    if name is None:
-        near = difflib.get_close_matches(language.lower(), by_alias(), 1)
-        meant = f"; did you mean {by_alias()[near[0]]!r}?" if near else ""
-        raise ConfigError(f"no language is called {language!r}{meant} Leave it out if it is unknown")
-    return family_of(name)
+    return family_of(language_named(language))
 
 
 def read(snippet: str, language: str | None = None) -> Readings:

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -68,6 +69,34 @@ def test_compound_identifiers_are_kept_as_they_are_written() -> None:
     assert streams(pa.array(["fooBar = foo_bar(Bar)"], pa.large_string()))[1].to_pylist() == ["fooBar foo_bar "]
 
 
+def test_a_licence_is_found_wherever_an_expression_has_it(tmp_path: Path) -> None:
+    expressions = [
+        "MIT",
+        "Apache-2.0 OR MIT",
+        "(Apache-2.0 OR BSD-3-Clause) AND MIT",
+        "Apache-2.0 WITH LLVM-exception",
+        None,
+    ]
+    paths = pa.array([[f"{row}.py"] for row in range(5)], pa.list_(pa.string()))
+    keyed = keyword.Keyed(
+        np.arange(5), pa.array(["socket"] * 5, pa.large_string()), paths, pa.array([["h/o/r"]] * 5, pa.list_(pa.string())),
+        pa.array(["Python"] * 5), pa.array(expressions),
+    )  # fmt: skip
+    keyword.write(tmp_path / "1", [keyed])
+    opened = keyword.Keywords(tmp_path / "1")
+    found = {
+        asked: sorted(opened.search(clauses_of(f"socket license:{asked}"), 10).rows.tolist())
+        for asked in ("MIT", "apache-2.0", "BSD-3-Clause", '"Apache-2.0 WITH LLVM-exception"', "Zlib")
+    }
+    assert found == {
+        "MIT": [0, 1, 2],
+        "apache-2.0": [1, 2, 3],
+        "BSD-3-Clause": [2],
+        '"Apache-2.0 WITH LLVM-exception"': [3],
+        "Zlib": [],
+    }
+
+
 # Queries
 
 
@@ -87,6 +116,26 @@ def test_what_is_no_query_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(InputError) as refused:
         clauses_of(text)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("a lang:Pythn", "did you mean 'Python'"),
+        ("a license:MTI", "did you mean 'MIT'"),
+        ("a license:zzzzqq", "no licence"),
+        ("a license:MIT/Zlib", "a filter for each"),
+    ],
+)
+def test_a_language_or_licence_that_is_none_is_refused_with_the_nearest(text: str, meant: str) -> None:
+    with pytest.raises(InputError, match=meant):
+        clauses_of(text)
+
+
+def test_languages_and_licences_go_by_every_name_they_have() -> None:
+    assert [one.value for one in clauses_of("lang:py lang:C++ license:mit license:GPL-2.0+")] == [
+        "Python", "C++", "MIT", "GPL-2.0-or-later",
+    ]  # fmt: skip
 
 
 @given(st.text(max_size=60))
