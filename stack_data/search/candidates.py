@@ -30,7 +30,8 @@ class Probed:
     """The candidates of one view.
 
     first, last, earlier: of `distinct`, over the grams of all readings; bounds int64[R + 1]: which are a reading's; query, document,
-    position: of the candidates, [M] each; asked bool[G]: which grams were asked for; withheld: hidden documents that would be candidates.
+    position: of the candidates, [M] each; asked bool[G]: which grams were asked for; withheld: hidden documents that would be candidates;
+    is_whole: whether no gram that should be asked for stands at too many places.
     """
 
     view: View
@@ -43,6 +44,7 @@ class Probed:
     first: Ints
     asked: npt.NDArray[np.bool_]
     withheld: Ints
+    is_whole: bool
 
 
 def varied(readings: Readings) -> npt.NDArray[np.bool_]:
@@ -50,8 +52,10 @@ def varied(readings: Readings) -> npt.NDArray[np.bool_]:
     return np.asarray(varied_windows(readings.blinded, readings.tokens.bounds))
 
 
-def probe(index: SearchIndex, readings: Readings, view: View, is_varied: npt.NDArray[np.bool_]) -> Probed:
-    """Ask an index for the grams of a snippet in one view."""
+def probe(
+    index: SearchIndex, readings: Readings, view: View, is_varied: npt.NDArray[np.bool_], most: int | None = None
+) -> Probed:
+    """Ask an index for the grams of a snippet in one view; most: about how many candidates, of all but the commonest grams."""
     tokens = readings.lexemes if view.name == LEXEME.name else readings.tokens
     grams = grams_of(tokens, view)
     if view.name == BLINDED.name:
@@ -63,11 +67,22 @@ def probe(index: SearchIndex, readings: Readings, view: View, is_varied: npt.NDA
     asked = type(grams)(
         view, grams.hashes[first], grams.left[first], grams.right[first], np.array([0, len(first)], np.int64)
     )
-    found = index.candidates(asked)
+    found = index.candidates(asked, most)
+    _unask(wanted, found.left_out, last, earlier)
     return Probed(
         view, last, earlier, grams.bounds, found.query, found.document, found.position, first, wanted,
-        found.withheld,
+        found.withheld, not found.left_out.any(),
     )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _unask(asked, left_out, last, earlier):  # type: ignore[no-untyped-def]
+    """Take grams that were left out from those that were asked for, wherever they stand in the readings."""
+    for number in range(len(left_out)):
+        at = last[number] if left_out[number] else -1
+        while at >= 0:
+            asked[at] = False
+            at = earlier[at]
 
 
 def _lexemes_of(probed: Probed, readings: Readings) -> tuple[Ints, Ints]:

@@ -91,11 +91,14 @@ class Index:
         known = dict(zip(self.state.segments, self.segments, strict=True))
         return _opened(self.folder, self._lists, known)
 
-    def candidates(self, grams: Grams) -> Candidates:
-        """Return where grams of a query may occur; InputError when what is read is damaged."""
+    def candidates(self, grams: Grams, most: int | None = None) -> Candidates:
+        """Return where grams of a query may occur, of the rarest grams about `most` places; InputError when what is read is damaged."""
+        tables = [segment.samples[grams.view.name] for segment in self.segments]
+        buckets = [table.buckets(grams) for table in tables]
+        left_out = _too_common(sum((ends - begins for begins, ends in buckets), np.zeros(len(grams), np.int64)), most)
         found, withheld = [], [np.empty(0, np.int64)]
-        for segment in self.segments:
-            query, rows, position = segment.samples[grams.view.name].probe(grams)
+        for segment, table, (begins, ends) in zip(self.segments, tables, buckets, strict=True):
+            query, rows, position = table.probe(grams, (begins, np.where(left_out, begins, ends)))
             if not len(rows):
                 continue
             documents = rows | segment.number << 32
@@ -108,7 +111,8 @@ class Index:
                 withheld.append(documents[~lives])
                 query, position, documents = query[lives], position[lives], documents[lives]
             found.append((query, documents, position))
-        return _joined(found, np.unique(np.concatenate(withheld)) if len(withheld) > 1 else withheld[0])
+        hidden = np.unique(np.concatenate(withheld)) if len(withheld) > 1 else withheld[0]
+        return _joined(found, hidden, left_out)
 
     def _living(self, segment: Segment, rows: Ints) -> Bools:
         """Return which documents of a segment live by a place of any segment: bool[N]."""
@@ -217,12 +221,23 @@ def _in_sorted(values: Ints, ascending: Ints) -> Bools:
     return np.asarray(ascending[at] == values)
 
 
-def _joined(found: Sequence[tuple[npt.NDArray[np.int32], Ints, npt.NDArray[np.int32]]], withheld: Ints) -> Candidates:
+def _too_common(sizes: Ints, most: int | None) -> Bools:
+    """Tell which grams are left out so that those that stay have about `most` samples in their buckets, the smallest first."""
+    left_out = np.zeros(len(sizes), bool)
+    if most is not None and sizes.sum() > most:
+        order = np.argsort(sizes, kind="stable")
+        left_out[order[1:][np.cumsum(sizes[order])[1:] > most]] = True
+    return left_out
+
+
+def _joined(
+    found: Sequence[tuple[npt.NDArray[np.int32], Ints, npt.NDArray[np.int32]]], withheld: Ints, left_out: Bools
+) -> Candidates:
     """Return the hits of all segments by (query, document, position)."""
     if len(found) == 1:
         query, document, position = found[0]
-        return Candidates(query, document, position, withheld)
+        return Candidates(query, document, position, withheld, left_out)
     empty = (np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int32))
     query, document, position = (np.concatenate(column) for column in zip(empty, *found, strict=True))
     order = np.argsort(query, kind="stable")
-    return Candidates(query[order], document[order], position[order], withheld)
+    return Candidates(query[order], document[order], position[order], withheld, left_out)

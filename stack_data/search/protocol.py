@@ -43,12 +43,14 @@ class Candidates:
 
     query int32[M]: number of the gram among those asked for; document int64[M]; position int32[M]: token of the document at which
     the gram begins. withheld int64[W], distinct, ascending: documents that would have been candidates, were they not hidden.
+    left_out bool[G]: grams that stand at too many places to be looked for.
     """
 
     query: npt.NDArray[np.int32]
     document: Documents
     position: npt.NDArray[np.int32]
     withheld: Documents
+    left_out: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.query)
@@ -109,8 +111,8 @@ class SearchIndex(Protocol):
     def current(self) -> SearchIndex:
         """Return the index as it is now: itself when nothing was added or merged since."""
 
-    def candidates(self, grams: Grams) -> Candidates:
-        """Return where grams of a query may occur."""
+    def candidates(self, grams: Grams, most: int | None = None) -> Candidates:
+        """Return where grams of a query may occur; most: about as many places, those of the rarest grams, the others left out."""
 
     def content_ids(self, documents: Documents) -> npt.NDArray[np.bytes_]:
         """Return the content ids of candidates: bytes20[D]."""

@@ -38,7 +38,7 @@ def match(index: SearchIndex, snippet: str, language: str | None = None, limits:
     index = index.current()
     readings = read(snippet, language)
     is_varied = varied(readings)
-    probed = [probe(index, readings, view, is_varied) for view in index.views]
+    probed = [probe(index, readings, view, is_varied, limits.candidates) for view in index.views]
     rounds, is_whole = _rounds(index, readings, probed, is_varied, limits)
     matches, hidden, is_cut = listed(index, readings, rounds, limits.contents)
     withheld = hidden + _withheld(index, probed, limits.contents)
@@ -66,7 +66,7 @@ def _rounds(
         num_bytes += rounds[-1].num_bytes
         num_read += len(places)
         is_whole &= rounds[-1].is_whole
-    return rounds, is_whole and bool(is_read.all())
+    return rounds, is_whole and bool(is_read.all()) and all(one.is_whole for one in probed)
 
 
 def _next(queue: Queue, is_read: Flags, coverage: npt.NDArray[np.int32], size: int, most_contents: int) -> Ints:

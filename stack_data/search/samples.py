@@ -29,6 +29,7 @@ from stack_data.search.sample_kernels import bucket_places, buckets, ordinal_bit
 from stack_data.search.views import View
 
 _PER_BUCKET, _LEAST_BITS, _MOST_BITS = 8, 8, 40
+Buckets = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 Hits = tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.int32]]
 
 
@@ -102,16 +103,25 @@ class SampleTable:
         places = (begins[0], begins[2], begins[3], bits_for(num_samples))
         self.arrays = Arrays(pages.raw, pages.sums, pages.seen, offsets, firsts, ordinals, entries, places)
 
-    def probe(self, grams: Grams) -> Hits:
-        """Return (query, row of the document, position) of the samples that grams may equal, ordered so; InputError when damaged."""
-        asked = grams.hashes, grams.left, grams.right
-        first, _, entries, bits = self.arrays.places
+    def buckets(self, grams: Grams) -> Buckets:
+        """Return where the samples that each of G grams may equal begin and end: int64[G] each; InputError when damaged."""
+        first, _, _, bits = self.arrays.places
         self.pages.read_ahead(*bucket_places(grams.hashes, bits, first))
-        begins, ends, whole = buckets(self.arrays, *asked)
+        begins, ends, whole = buckets(self.arrays, grams.hashes, grams.left, grams.right)
         if not whole:
             raise self.pages.damaged()
-        self.pages.read_ahead(entries + 3 * begins, entries + 3 * ends)
-        query, row, position, whole = probe_samples(self.arrays, *asked, begins, ends, self.view.stride)
+        return begins, ends
+
+    def probe(self, grams: Grams, found: Buckets | None = None) -> Hits:
+        """Return (query, row of the document, position) of the samples that grams may equal, ordered so; InputError when damaged.
+
+        found: of `buckets`; a gram whose bucket was made empty has no hits.
+        """
+        found = found or self.buckets(grams)
+        entries = self.arrays.places[2]
+        self.pages.read_ahead(*(entries + 3 * one for one in found))
+        asked = grams.hashes, grams.left, grams.right
+        query, row, position, whole = probe_samples(self.arrays, *asked, *found, self.view.stride)
         if not whole:
             raise self.pages.damaged()
         return query, row, position

@@ -67,9 +67,14 @@ class MemoryIndex:
     def current(self) -> MemoryIndex:
         return self
 
-    def candidates(self, grams: Grams) -> Candidates:
+    def candidates(self, grams: Grams, most: int | None = None) -> Candidates:
         hashes, left, right, document, position = self.samples[grams.view.name]
         begins, ends = (np.searchsorted(hashes, grams.hashes, side) for side in ("left", "right"))
+        left_out = np.zeros(len(grams), bool)
+        if most is not None:
+            order = np.argsort(ends - begins, kind="stable")
+            left_out[order] = (np.cumsum((ends - begins)[order]) > most) & (np.arange(len(order)) > 0)
+            ends = np.where(left_out, begins, ends)
         query = np.repeat(np.arange(len(grams)), ends - begins)
         skipped = np.cumsum(ends - begins) - (ends - begins)
         rows = np.arange(len(query)) - skipped[query] + begins[query]
@@ -81,7 +86,7 @@ class MemoryIndex:
         query, rows = query[lives], rows[lives]
         order = np.lexsort((position[rows], document[rows], query))
         query, rows = query[order], rows[order]
-        return Candidates(query.astype(np.int32), document[rows], position[rows].astype(np.int32), withheld)
+        return Candidates(query.astype(np.int32), document[rows], position[rows].astype(np.int32), withheld, left_out)
 
     def content_ids(self, documents: Documents) -> np.ndarray:
         return np.array(self.ids.take(pa.array(documents)).to_pylist(), "S20")

@@ -46,6 +46,28 @@ def hits(index: Index | MemoryIndex, text: str) -> set[tuple[str, int, str, int]
     return found
 
 
+def test_of_the_commonest_grams_nothing_is_looked_for_and_they_are_named(tmp_path: Path) -> None:
+    folder = release(tmp_path / "r", [Content(program(number), (At("jane", f"r{number}"),)) for number in range(40)])
+    build([folder], tmp_path / "index", segment_bytes=1500)
+    index = open_index(tmp_path / "index")
+    assert len(index.segments) > 1
+    for view in VIEWS:
+        text = pa.array([program(3)])
+        grams = grams_of(lexemes(text) if view is LEXEME else lex(text, PYTHON), view)
+        every = index.candidates(grams)
+        assert not every.left_out.any() and len(every)
+        for most in (0, 1, 20, 300, len(every) // 2, 10**6):
+            few = index.candidates(grams, most)
+            kept = ~few.left_out[every.query]
+            assert (few.query.tolist(), few.document.tolist(), few.position.tolist()) == tuple(
+                column[kept].tolist() for column in (every.query, every.document, every.position)
+            )
+            assert few.left_out.any() == (len(few) < len(every)) or most <= len(every)
+            assert not few.left_out.all()
+            counts = np.bincount(every.query, minlength=len(grams))
+            assert len(few) <= max(most, counts.min())
+
+
 def contents_found(index: Index, text: str) -> set[str]:
     """Return the contents with candidates in the code view; blinded, all programs of these tests are alike."""
     return {one[2] for one in hits(index, text) if one[0] == "code"}

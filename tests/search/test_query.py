@@ -218,6 +218,17 @@ def test_what_is_rare_is_found_beside_what_is_hot() -> None:
     assert quick.capped and QUICK.contents <= len(quick.matches) <= QUICK.contents + 10
 
 
+def test_grams_that_stand_at_too_many_places_are_left_out_and_cut_no_match_short() -> None:
+    rare = Source(laid_out(BODY[:45] + BODY[70:110] + BODY[:45], 19), places=(("rare/one", "r.py"),))
+    index = MemoryIndex([*(Source(laid_out(BODY[:70], at)) for at in range(60)), rare])
+    asked = laid_out(BODY[:45] + BODY[70:110] + BODY[:45])
+    everything, quick = (match(index, asked, "Python", Limits(100, 1 << 20, candidates=most)) for most in (None, 20))
+    assert quick.capped and not everything.capped
+    (found,) = (one for one in quick.matches if one.places[0].repo_name == "rare/one")
+    assert found in everything.matches and found.num_tokens == everything.num_tokens
+    assert len(quick.matches) < len(everything.matches)
+
+
 def test_texts_that_are_too_much_to_read_are_left_and_that_is_said() -> None:
     sources = [Source(f"x{at}\n" + laid_out(BODY[: 40 + at])) for at in range(40)]
     answer = match(MemoryIndex(sources), laid_out(BODY, 3), "Python", Limits(100, 1000, 0))
