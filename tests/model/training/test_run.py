@@ -192,3 +192,20 @@ def test_training_goes_on_from_a_base_model_and_the_card_says_so(home: Path, who
     assert "license: bigcode-openrail-m" in card
     assert "not governed by the releases and opt-outs above" in card
     assert log(done)[0]["loss"] < 5.9
+
+
+def test_what_a_base_model_forgets_of_its_own_data_is_measured_too(home: Path, whole: Path) -> None:
+    older = shards(home / "older", 15)
+    base = shutil.copytree(whole, home / "base-of-two")
+    settings = ("schedule.steps=3", "evaluation.tokens=100000", "evaluation.final_tokens=100000")
+    same_data, other = (
+        trained(home, f"name=beside-{place.name}-{number}", f"data.old_shards={place}", *settings, init=base)
+        for number, place in enumerate((home / "shards", older))
+    )
+    for done, is_same in ((same_data, True), (other, False)):
+        told = json.loads((done.checkpoint / "lineage.json").read_text())["base"]
+        for which in ("loss_before", "loss_after"):
+            assert (told[which]["old"] == pytest.approx(told[which]["new"], rel=1e-6)) == is_same
+        assert told["loss_after"]["old"] != told["loss_before"]["old"]
+        card = (done.checkpoint / "README.md").read_text()
+        assert f"| old | {told['loss_before']['old']:.3f} | {told['loss_after']['old']:.3f} |" in card
