@@ -90,7 +90,8 @@ class Packer:
             special.end_of_text, special.fim_prefix, special.fim_suffix, special.fim_middle, special.repository, special.file,
             int(special.separates_files),
         )  # fmt: skip
-        self._ends, self._lock = [0], threading.Lock()  # of each window, in rows
+        # The first row of window number self._begin and of those after it.
+        self._begin, self._ends, self._lock = 0, [0], threading.Lock()
 
     @property
     def identity(self) -> str:
@@ -113,23 +114,34 @@ class Packer:
         windows = self.num_windows
         return None if windows is None else self._end_of(windows - 1)
 
+    def window_of(self, row: int) -> tuple[int, int]:
+        """Return the window of a row and the first row in it: what `begin_at` takes."""
+        window = self.cursor(row).window
+        return window, self._ends[window - self._begin]
+
+    def begin_at(self, window: int, first_row: int) -> None:
+        """Plan no window before this one, of which the first row is known: a run that goes on asks for none. Before any row is asked for."""
+        self._begin, self._ends = window, [first_row]
+
     def cursor(self, row: int) -> Cursor:
         """Return where a row stands. Plans the windows up to it. InputError past the end of what may be drawn."""
         while self._ends[-1] <= row:
-            if len(self._ends) - 1 == self.num_windows:
+            if self._begin + len(self._ends) - 1 == self.num_windows:
                 raise InputError(
                     f"the mixture is spent after {self._ends[-1]} rows, and row {row} is asked for: raise the caps on epochs in [mixture] "
                     "or train less"
                 )
-            self._end_of(len(self._ends) - 1)
-        window = bisect_right(self._ends, row) - 1
-        return Cursor(window, row - self._ends[window])
+            self._end_of(self._begin + len(self._ends) - 1)
+        if row < self._ends[0]:
+            raise ValueError(f"row {row} is before row {self._ends[0]}, where this packer begins")
+        at = bisect_right(self._ends, row) - 1
+        return Cursor(self._begin + at, row - self._ends[at])
 
     def row_number(self, cursor: Cursor) -> int:
         """Return the number of the row at a cursor."""
-        if cursor.window:
+        if cursor.window > self._begin:
             self._end_of(cursor.window - 1)
-        return self._ends[cursor.window] + cursor.row
+        return self._ends[cursor.window - self._begin] + cursor.row
 
     def rows(self, first: int, count: int) -> Rows:
         """Return rows first to first + count - 1. InputError past the end of what may be drawn."""
@@ -172,9 +184,9 @@ class Packer:
     def _end_of(self, window: int) -> int:
         """Return the number of rows up to the end of a window."""
         with self._lock:
-            while len(self._ends) <= window + 1:
-                self._ends.append(self._ends[-1] + self._schedule.plan(len(self._ends) - 1).num_rows)
-            return self._ends[window + 1]
+            while self._begin + len(self._ends) <= window + 1:
+                self._ends.append(self._ends[-1] + self._schedule.plan(self._begin + len(self._ends) - 1).num_rows)
+            return self._ends[window + 1 - self._begin]
 
     def _write(self, plan: Plan, first: int, grids: Grids) -> ItemList:
         """Write rows from number `first` of a plan on, as many as the grids have; return what stands in them."""

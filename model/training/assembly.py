@@ -182,6 +182,7 @@ def _restore(parts: Parts, checkpoint: Path) -> None:
     progress = read_state(checkpoint, parts.engine.optimizers)
     parts.engine.guard.restore(dict(progress.guard))
     parts.checkpoint, parts.step, parts.targets = checkpoint, progress.step, progress.targets
+    parts.packer.begin_at(*progress.window)
     parts.before = restored(checkpoint / EXPOSURE, parts.data.train.content_ids)
     if parts.ranks.is_first:
         names = [group.name for group in parts.data.train.groups]

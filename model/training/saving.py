@@ -3,7 +3,7 @@
 config.json, model*.safetensors    the decoder (model.decoder)
 tokenizer*.json, special_tokens_map.json  the tokenizer, so that the folder serves alone
 optimizer.safetensors              state by weight name, whole whatever the number of ranks
-trainer.json                       steps done, next row, targets seen, the guard
+trainer.json                       steps done, next row and its window, targets seen, the guard
 exposure.arrow  lineage.json  README.md  which document was seen when; where all comes from; the card
 manifest.json                      SHA-256 of each, last
 """
@@ -39,10 +39,15 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_ma
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run is. next_row: the first row of the next step; targets: tokens that were learnt from; groups: those by group."""
+    """Where a run is.
+
+    next_row: the first row of the next step; window: of the row before it, with that window's first row; targets: tokens that were learnt
+    from; groups: those by group.
+    """
 
     step: int
     next_row: int
+    window: tuple[int, int]
     targets: int
     groups: Mapping[str, int]
     guard: Mapping[str, Any]
@@ -88,7 +93,7 @@ def write_state(folder: Path, tensors: Mapping[str, Any], progress: Progress) ->
     storage.write_json(
         folder / TRAINER,
         {
-            "step": progress.step, "next_row": progress.next_row, "targets": progress.targets,
+            "step": progress.step, "next_row": progress.next_row, "window": list(progress.window), "targets": progress.targets,
             "groups": dict(progress.groups), "guard": dict(progress.guard),
         },
     )  # fmt: skip
@@ -105,7 +110,10 @@ def read_state(checkpoint: Path, optimizers: list[Any]) -> Progress:
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     saved = storage.read_json(checkpoint / TRAINER)
-    return Progress(saved["step"], saved["next_row"], saved["targets"], saved["groups"], saved["guard"])
+    window, first_row = saved["window"]
+    return Progress(
+        saved["step"], saved["next_row"], (window, first_row), saved["targets"], saved["groups"], saved["guard"]
+    )
 
 
 def save(parts: Parts, step: int, score: float | None, measured: Measured | None) -> Path:
@@ -117,7 +125,9 @@ def save(parts: Parts, step: int, score: float | None, measured: Measured | None
     weights, state = parts.engine.weights(keep), state_of(parts.engine.optimizers, keep)
     seen, groups = _whole_exposure(parts), _whole_groups(parts)
     _end_session(parts, step)
-    progress = Progress(step, step * parts.config.train.rows, parts.targets, groups, parts.engine.guard.to_json())
+    next_row = step * parts.config.train.rows
+    window = parts.packer.window_of(max(0, next_row - 1))
+    progress = Progress(step, next_row, window, parts.targets, groups, parts.engine.guard.to_json())
 
     def write(folder: Path) -> None:
         config = parts.engine.decoder.config

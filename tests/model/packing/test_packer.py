@@ -146,6 +146,24 @@ def test_a_cursor_goes_on_as_if_nothing_had_stopped(first: int, count: int) -> N
     assert packer(MANY, SMALL).cursor(first) == cursor
 
 
+@given(st.integers(0, 60), st.integers(1, 20))
+@settings(max_examples=20)
+def test_who_goes_on_plans_no_window_that_is_over(first: int, count: int) -> None:
+    before, after = packer(MANY, SMALL), packer(MANY, SMALL)
+    window, first_row = before.window_of(max(0, first - 1))
+    after.begin_at(window, first_row)
+    planned: list[int] = []
+    plan = after._schedule.plan
+    after._schedule.plan = lambda number: planned.append(number) or plan(number)  # type: ignore[method-assign,func-returns-value]
+    assert same(after.rows(first, count), before.rows(first, count))
+    assert min(planned) >= window
+    assert after.cursor(first + count) == before.cursor(first + count)
+    assert after.row_number(after.cursor(first)) == first
+    if first_row:
+        with pytest.raises(ValueError, match="before row"):
+            after.cursor(first_row - 1)
+
+
 @given(st.sets(st.integers(0, 59), min_size=1, max_size=30), CONFIGS)
 @settings(max_examples=25)
 def test_a_dropped_document_becomes_padding_and_changes_nothing_else(gone: set[int], config: PackerConfig) -> None:
