@@ -88,9 +88,9 @@ class Pages:
 
     def read_ahead(self, begins: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> None:
         """Have the pages of these bytes read that were not looked at before."""
-        pages = unseen(self.seen, begins, ends)
-        if len(pages):
-            read_ahead(self.raw, pages * PAGE, pages * PAGE + 1)
+        order = np.argsort(begins, kind="stable")
+        firsts, stops = unseen(self.seen, begins[order], ends[order])
+        read_ahead(self.raw, firsts * PAGE, stops * PAGE)
 
     def damaged(self) -> InputError:
         """Return the error for a page with another sum."""
@@ -99,16 +99,25 @@ class Pages:
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
 def unseen(seen, begins, ends):  # type: ignore[no-untyped-def]
-    """Return the pages of bytes that were not checked yet: int64[N], some several times."""
-    found, count = np.empty(16, np.int64), 0
+    """Return the runs of pages that were not checked yet, each page once: from and to, int64[R] each. begins, ends: of bytes, by begin."""
+    runs, count, following = np.empty((2, len(begins) + 16), np.int64), 0, 0
     for number in range(len(begins)):
-        for page in range(begins[number] // PAGE, (ends[number] - 1) // PAGE + 1):
-            if seen[page] == 0:
-                if count == len(found):
-                    found = np.append(found, np.empty_like(found))
-                found[count] = page
-                count += 1
-    return found[:count]
+        if begins[number] >= ends[number]:
+            continue
+        for page in range(max(begins[number] // PAGE, following), (ends[number] - 1) // PAGE + 1):
+            following = page + 1
+            if seen[page]:
+                continue
+            if count and runs[1, count - 1] == page:
+                runs[1, count - 1] = page + 1
+                continue
+            if count == runs.shape[1]:
+                wider = np.empty((2, 2 * count), np.int64)
+                wider[:, :count] = runs
+                runs = wider
+            runs[0, count], runs[1, count] = page, page + 1
+            count += 1
+    return runs[0, :count], runs[1, :count]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
