@@ -1,6 +1,7 @@
 """Measures the deny rule: how many completions of unrelated code it refuses, and how many copies of removed code.
 
-Run: python bench/deny.py RELEASE OTHER [--remove NAME...]    e.g. build/demo/releases/1.1.0 build/sdists/releases/1.0.0 --remove pypi/-/rich
+Run: python bench/deny.py [RELEASE OTHER] [--remove NAME...]    default: the two largest below build/, and five packages of the first
+e.g. build/demo/releases/1.1.0 build/sdists/releases/1.0.0 --remove pypi/-/rich
 RELEASE is indexed; each NAME in turn is removed from it (default: its five largest packages). Unrelated code: Python files of OTHER that are
 not in RELEASE and not of that package, one completion of 50 tokens after every 20th token, each judged by itself with 200 tokens before it.
 Batches: what judging a completion takes with the stored hashes dealt out to 1, 20 and 200 batches.
@@ -27,6 +28,7 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from bench.support.releases import releases
 from stack_data.search import deny, deny_store
 from stack_data.search.build import build
 from stack_data.search.families import family_of
@@ -124,7 +126,8 @@ def measure(folder: Path, other: Path, name: str) -> None:
     for rule in deny.RULES:
         judged = [denied.refusal("", one, "Python") is not None for one in copies(index, gone, rule)]
         say(f"  copies of {2 * rule.guaranteed} tokens, {rule.name}: {np.mean(judged):.3f} of {len(judged)} refused")
-    batches(folder, texts)
+    if asked:
+        batches(folder, texts)
 
 
 def batches(folder: Path, texts: list[bytes]) -> None:
@@ -161,20 +164,24 @@ def batches(folder: Path, texts: list[bytes]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("release", type=Path)
-    parser.add_argument("other", type=Path)
+    parser.add_argument("release", nargs="?", type=Path)
+    parser.add_argument("other", nargs="?", type=Path)
     parser.add_argument("--remove", nargs="*", default=[])
     arguments = parser.parse_args()
+    *chosen, other = [one for one in (arguments.release, arguments.other) if one] or releases()[:2] or [None]
+    if not chosen:
+        say("skipped: it takes two releases, of which build/ has fewer; name them, or make another one than the demo's")
+        return
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / "index"
-        build([arguments.release], made)
+        build(chosen, made)
         tables = [one.repositories.to_pylist() for one in open_index(made).segments]
         largest = sorted((row for table in tables for row in table), key=lambda row: -row["num_places"])[:5]
         for name in arguments.remove or [row["key"] for row in largest]:
             folder = Path(scratch) / "one"
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(made, folder)
-            measure(folder, arguments.other, name)
+            measure(folder, other, name)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ classes of disagreement (extension, ours, theirs, an example), which is what to 
 folders whose files of an extension are all in one language.
 
 Build the peer once:  cd bench/peers/enry && go build -o ENRY .
-Usage: python bench/languages.py FOLDER... [--enry ENRY] [--limit FILES] [--expect .v=Verilog] [--classes 40]
+Usage: python bench/languages.py [FOLDER...]   (default: the packages of this interpreter) [--enry ENRY] [--limit FILES] [--expect .v=Verilog] [--classes 40]
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import argparse
 import os
 import subprocess
 import sys
+import sysconfig
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -157,7 +158,7 @@ def report_truth(corpus: Corpus, label: str, answers: list[Answer], truth: dict[
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("folders", nargs="*", type=Path, default=[Path(sysconfig.get_paths()["purelib"])])
     parser.add_argument("--enry", type=Path, help="the peer's binary")
     parser.add_argument("--limit", type=int, help="at most so many files of each folder")
     parser.add_argument("--classes", type=int, default=40, help="how many classes of disagreement to print")

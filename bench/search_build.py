@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import pyarrow as pa
 
-from stack_data import manifest
+from bench.support.releases import largest_release
 from stack_data.search.build import build
 from stack_data.search.grams import grams_of
 from stack_data.search.index import Index, open_index
@@ -132,21 +132,13 @@ def removal(folder: Path) -> None:
     )
 
 
-def largest() -> list[Path]:
-    """Return the largest release below build/."""
-    found = [path.parent for path in ROOT.glob("build/*/releases/*/manifest.json")]
-    if not found:
-        raise SystemExit("no release below build/: make one with `make demo`, or name one")
-    return [max(found, key=lambda path: manifest.read(path / "manifest.json").counts["bytes"])]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("releases", nargs="*", type=Path, metavar="RELEASE")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--scratch", type=Path)
     chosen = parser.parse_args()
-    releases = [path.resolve() for path in chosen.releases] or largest()
+    releases = [path.resolve() for path in chosen.releases] or [largest_release()]
     scratch = Path(tempfile.mkdtemp(prefix="search-build-", dir=chosen.scratch))
     try:
         measure(releases, scratch, chosen.workers)

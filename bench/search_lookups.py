@@ -25,6 +25,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from bench.support.releases import largest_release
 from stack_data import storage
 from stack_data.search import owners
 from stack_data.search.build import build
@@ -207,7 +208,7 @@ def main() -> None:
     parser.add_argument("--scan", type=Path, default=Path(__file__).resolve().parent.parent / "stack_data")
     parser.add_argument("--only", choices=("segments",))
     arguments = parser.parse_args()
-    release = arguments.release or largest()
+    release = arguments.release or largest_release()
     with tempfile.TemporaryDirectory(dir=release.parent) as scratch:
         segments(release, Path(scratch))
     if arguments.only:
@@ -219,16 +220,6 @@ def main() -> None:
         look_ups(index)
         scans(index, arguments.scan)
         keywords(folder, texts_of(index))
-
-
-def largest() -> Path:
-    found = sorted(
-        Path("build").glob("*/releases/*/manifest.json"),
-        key=lambda one: sum(p.stat().st_size for p in one.parent.rglob("*")),
-    )
-    if not found:
-        raise SystemExit("no release below build/: name one, or make one with: make demo")
-    return found[-1].parent
 
 
 if __name__ == "__main__":

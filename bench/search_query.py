@@ -32,6 +32,7 @@ import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from bench.support.releases import releases
 from stack_data import storage
 from stack_data.identity import content_id
 from stack_data.languages.names import by_extension
@@ -160,12 +161,6 @@ def read_index(folder: Path) -> list[File]:
     return files
 
 
-def largest_release() -> list[Path]:
-    """Return the largest release below build/, none where there is none."""
-    found = [one.parent for one in Path("build").glob("*/releases/*/manifest.json")]
-    return sorted(found, key=lambda one: sum(path.stat().st_size for path in one.rglob("*") if path.is_file()))[-1:]
-
-
 def snippets(files: Sequence[File], tokens: int, count: int, seed: int = 1) -> Iterator[tuple[File, str]]:
     """Yield pieces of exactly so many code tokens out of random texts, a text as likely as it is long."""
     draw = random.Random(seed)
@@ -284,7 +279,7 @@ def main() -> None:
     parser.add_argument("--index", type=Path, help="keep the index here, and take the one that is there")
     parser.add_argument("--queries", type=int, default=1000)
     options = parser.parse_args()
-    chosen = options.folders or largest_release() or [Path(paths["stdlib"]), Path(paths["purelib"])]
+    chosen = options.folders or releases()[:1] or [Path(paths["stdlib"]), Path(paths["purelib"])]
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.index or Path(scratch) / "index"
         begin = time.perf_counter()

@@ -23,7 +23,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-ROOT = Path(__file__).resolve().parent.parent
+from bench.support.releases import largest_release
 
 
 def say(line: str) -> None:
@@ -45,17 +45,6 @@ def best(function: Callable[[], Any], repeat: int) -> tuple[Any, float, float]:
 def line(name: str, size: int, tokens: int, wall: float, processor: float) -> str:
     """Return a line of the report."""
     return f"{name:<44}{size / 1e6 / wall:>9.1f} MB/s {tokens / 1e6 / wall:>8.2f} M tokens/s {size / 1e6 / processor:>9.1f} MB per core-second"
-
-
-def largest_release() -> Path:
-    """Return the release below build/ that holds most."""
-    found = sorted(
-        ROOT.glob("build/*/releases/*/manifest.json"),
-        key=lambda path: sum(one.stat().st_size for one in path.parent.rglob("*.parquet")),
-    )
-    if not found:
-        raise SystemExit("there is no release below build/: run `make demo`, or name one")
-    return found[-1].parent
 
 
 def texts_of(release: Path) -> list[str]:

@@ -1,6 +1,6 @@
 """Trains the same network on the same rows as transformers' Trainer does and prints tokens/s of both; and a Kneser-Ney 5-gram beside a checkpoint.
 
-Run: python bench/train.py SHARDS [--steps N] [--threads N] [--positions T] [--device cuda]     speed
+Run: python bench/train.py [SHARDS] [--steps N] [--threads N] [--positions T] [--device cuda]     speed
      python bench/train.py SHARDS --checkpoint DIR [--tokens N]                                 quality
 Speed: GPTBigCode of the cpu-demo's size, bfloat16 autocast, AdamW, the same packed rows. Ours computes no attention across
 documents and none on padding; Trainer is given the same tokens and targets as unpacked causal rows, its default attention
@@ -26,6 +26,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from bench.support.releases import ROOT
 from model.decoder.config import DecoderConfig
 from model.decoder.decoder import Decoder
 from model.fim.config import FimConfig, MetadataConfig
@@ -53,7 +54,7 @@ def say(line: str) -> None:
 def main() -> None:
     """Measure what the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("shards", type=Path)
+    parser.add_argument("shards", nargs="?", type=Path, default=ROOT / "build/models/cpu-demo/shards")
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--positions", type=int, default=512)
@@ -62,6 +63,11 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=20_000_000)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    if not arguments.shards.exists():
+        say(
+            f"skipped: there are no shards at {arguments.shards}; name some, or train configs/model-cpu-demo.toml first"
+        )
+        return
     sources = (open_shards(arguments.shards),)
     tokenizer = CodeTokenizer.load(sources[0].tokenizer)
     if arguments.checkpoint:
