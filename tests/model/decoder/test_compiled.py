@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sysconfig
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,8 +14,9 @@ from torch._dynamo.utils import counters
 from model.decoder.config import DecoderConfig
 from model.decoder.decoder import Decoder
 
+CAN_COMPILE = bool(shutil.which("g++")) and Path(sysconfig.get_paths()["include"], "Python.h").exists()
 pytestmark = [
-    pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler (g++) on a processor"),
+    pytest.mark.skipif(not CAN_COMPILE, reason="torch.compile needs g++ and Python's headers on a processor"),
     # torch's compiler warns of what it does itself, and a warning that is an error ends it.
     pytest.mark.filterwarnings("ignore"),
 ]
