@@ -177,8 +177,9 @@ class Keywords:
         wrong answer or stop the process where a file is damaged.
         """
         made = storage.read_json(folder / MANIFEST)
-        if made.get("format") != FORMAT or made.get("words") != WORDS_VERSION:
-            seen = f"{made.get('format')}, words {made.get('words')}"
+        known = made if isinstance(made, dict) else {}
+        if known.get("format") != FORMAT or known.get("words") != WORDS_VERSION:
+            seen = f"{known.get('format')}, words {known.get('words')}"
             raise InputError(
                 f"{folder} is a keyword index of another version ({seen}); make it anew: search keywords INDEX"
             )
@@ -259,3 +260,12 @@ def verify(folder: Path) -> Iterator[str]:
             yield f"{path}: missing"
         elif storage.sha256_file(path) != digest:
             yield f"{path}: differs from its checksum"
+
+
+def is_whole(folder: Path) -> bool:
+    """Say whether a folder holds a keyword index of this version of which no byte was changed."""
+    try:
+        made = storage.read_json(folder / MANIFEST)
+        return (made["format"], made["words"]) == (FORMAT, WORDS_VERSION) and not any(verify(folder))
+    except (InputError, OSError, KeyError, TypeError, AttributeError):
+        return False

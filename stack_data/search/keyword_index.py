@@ -53,14 +53,17 @@ def has_keywords(folder: Path) -> bool:
 
 
 def update(folder: Path, threads: int = 1) -> int:
-    """Make the keyword indexes that an index lacks and delete those it needs no more; return their bytes on disk."""
+    """Make the keyword indexes that an index lacks, or has damaged or of another version; return the bytes on disk of all.
+
+    Those that it needs no more are deleted.
+    """
     with storage.locked(folder):
         index = open_index(folder)
         beside = folder / KEYWORDS
         storage.make_folder(beside)
         wanted = {str(one.number): one for one in index.segments}
         for path in beside.iterdir():
-            if path.name not in wanted or not (path / keyword.MANIFEST).exists():
+            if path.name not in wanted or not keyword.is_whole(path):
                 shutil.rmtree(path, ignore_errors=True)
         for name, segment in wanted.items():
             if not (beside / name).exists():

@@ -304,5 +304,30 @@ def test_another_version_of_words_is_refused(tmp_path: Path) -> None:
     folder = copied(tmp_path)
     path = folder / keyword_index.KEYWORDS / "1" / "keywords.json"
     storage.write_json(path, storage.read_json(path) | {"words": 0})
-    with pytest.raises(InputError, match="another version"):
+    with pytest.raises(InputError, match="another version.*make it anew: search keywords"):
         KeywordIndex(open_index(folder))
+    update(folder)
+    assert found(KeywordIndex(open_index(folder)), "socket pool")
+
+
+@pytest.mark.parametrize("damage", ["changed", "gone", "no manifest", "no JSON", "[]"])
+def test_what_is_damaged_is_made_anew_as_the_error_says(tmp_path: Path, damage: str) -> None:
+    folder = copied(tmp_path)
+    beside = folder / keyword_index.KEYWORDS / "1"
+    whole = {path.name for path in beside.iterdir()}
+    one = max(beside.iterdir(), key=lambda path: path.stat().st_size)
+    if damage == "changed":
+        one.write_bytes(bytes([one.read_bytes()[0] ^ 4]) + one.read_bytes()[1:])
+    elif damage == "gone":
+        one.unlink()
+    elif damage == "no manifest":
+        (beside / keyword.MANIFEST).unlink()
+    else:
+        (beside / keyword.MANIFEST).write_text(damage)
+    with pytest.raises(InputError):
+        KeywordIndex(open_index(folder))
+    update(folder)
+    assert found(KeywordIndex(open_index(folder)), "socket pool") and len(list(beside.iterdir())) == len(whole)
+    before = {path: path.stat().st_mtime_ns for path in beside.iterdir()}
+    update(folder)
+    assert {path: path.stat().st_mtime_ns for path in beside.iterdir()} == before
