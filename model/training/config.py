@@ -132,7 +132,7 @@ class EvaluationConfig(Model):
     fim_items: int = Field(100, ge=0)
     """Lines that are left out of validation documents and filled in, greedily; asked for in both orders."""
     fim_tokens: int = Field(48, ge=1)
-    """Most tokens of an answer."""
+    """Most tokens of an answer; at most half the context."""
 
 
 class CheckpointConfig(Model):

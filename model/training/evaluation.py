@@ -48,8 +48,9 @@ def measure(
     rows = config.run.micro_rows or max(1, config.train.rows // engine.ranks.count)
     score = bits_per_byte(engine, data, rows, config.evaluation.context if ends else 0)
     wanted = config.evaluation.fim_items if fim and tokenizer.special.fim_prefix != ABSENT else 0
-    answer = config.evaluation.fim_tokens
-    items = left_out(data.texts, tokenizer, wanted, engine.decoder.config.context - answer)
+    context = engine.decoder.config.context
+    answer = min(config.evaluation.fim_tokens, context // 2)
+    items = left_out(data.texts, tokenizer, wanted, context - answer)
     psm, spm = (filled(engine, items, tokenizer, order, answer, rows) for order in ORDERS)
     return Measured(score, data.num_targets, data.num_bytes, len(items), psm, spm)
 

@@ -32,7 +32,7 @@ MARKERS = 4
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A line that is left out. middle: its bytes, without white space at its ends."""
+    """A line that is left out. prefix, suffix: token ids; middle: its bytes, without white space at its ends."""
 
     prefix: tuple[int, ...]
     suffix: tuple[int, ...]
@@ -47,11 +47,12 @@ class LeftOut:
 
 
 def left_out(texts: Iterable[Any], tokenizer: CodeTokenizer, count: int, room: int) -> list[LeftOut]:
-    """Leave a line out of each of the first `count` texts that have one, drawn by the text's bytes alone.
+    """Leave a line out of each of the first `count` texts (token ids) that have one, drawn by the text's bytes alone.
 
     Prefix and suffix share `room` tokens, of which MAX_PROMPT are used; what is too long is cut at its far end.
     """
-    found = (item for text in texts if (item := _left_out(text, tokenizer, min(room, MAX_PROMPT) - MARKERS)))
+    space = max(0, min(room, MAX_PROMPT) - MARKERS)
+    found = (item for text in texts if (item := _left_out(text, tokenizer, space)))
     return [item for item, _ in zip(found, range(count), strict=False)]
 
 
@@ -66,7 +67,7 @@ def _left_out(text: Any, tokenizer: CodeTokenizer, room: int) -> LeftOut | None:
     start = sum(map(len, lines[:at])) + lines[at].index(middle)
     begin = start - (raw[start - 1 : start] == b" ")
     prefix, suffix = (tokenizer.encode_one(part).tolist() for part in (raw[:begin], raw[start + len(middle) :]))
-    prefix = prefix[-max(room // 2, room - len(suffix)) :]
+    prefix = prefix[max(0, len(prefix) - max(room // 2, room - len(suffix))) :]
     return LeftOut(tuple(prefix), tuple(suffix[: room - len(prefix)]), middle)
 
 

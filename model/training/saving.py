@@ -110,7 +110,7 @@ def read_state(checkpoint: Path, optimizers: list[Any]) -> Progress:
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     saved = storage.read_json(checkpoint / TRAINER)
-    window, first_row = saved["window"]
+    window, first_row = saved.get("window", (0, 0))  # a checkpoint that does not say: all windows are planned
     return Progress(
         saved["step"], saved["next_row"], (window, first_row), saved["targets"], saved["groups"], saved["guard"]
     )

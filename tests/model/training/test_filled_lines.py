@@ -60,6 +60,12 @@ def test_prompts_hold_both_orders_and_fit_the_room(tokenizer: CodeTokenizer) -> 
         assert len(psm) == len(spm) <= 60
 
 
+@pytest.mark.parametrize("room", [-3, 0, 3, 4, 5, 6, 11])
+def test_a_room_of_any_size_is_kept(tokenizer: CodeTokenizer, room: int) -> None:
+    for item in items(tokenizer, room):
+        assert len(item.prefix) + len(item.suffix) <= max(0, room - filled_lines.MARKERS)
+
+
 def test_an_answer_does_not_depend_on_the_prompts_beside_it(engine: Engine, tokenizer: CodeTokenizer) -> None:
     prompts = [item.prompt(tokenizer, "psm")[-40 + 7 * at :] for at, item in enumerate(items(tokenizer))]
     together = filled_lines._answers(engine, prompts, tokenizer, 12)

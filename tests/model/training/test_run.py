@@ -194,6 +194,11 @@ def test_training_goes_on_from_a_base_model_and_the_card_says_so(home: Path, who
     assert log(done)[0]["loss"] < 5.9
 
 
+def test_answers_longer_than_the_network_are_cut_to_half_its_context(home: Path) -> None:
+    done = trained(home, "name=longwinded", "schedule.steps=2", "evaluation.fim_tokens=5000")
+    assert done.measured is not None and done.measured.fim_items == 2
+
+
 def test_what_a_base_model_forgets_of_its_own_data_is_measured_too(home: Path, whole: Path) -> None:
     older = shards(home / "older", 15)
     base = shutil.copytree(whole, home / "base-of-two")
