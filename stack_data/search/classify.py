@@ -17,8 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stack_data.search.characters import character_classes
-from stack_data.search.kernels import lexemes_all
+from stack_data.search.lexer import lexemes_bytes
 from stack_data.search.spans import Spans, joined
 from stack_data.search.verify_kernels import covered, equal_texts, not_contained
 
@@ -67,13 +66,13 @@ def with_exact(spans: Spans, snippet: Bytes, data: Bytes, starts: Ints) -> Spans
     asked = np.flatnonzero(spans.kind == REFORMATTED)
     if not len(asked):
         return spans
-    classes, begins = character_classes(), starts[spans.piece[asked]]
-    mine = lexemes_all(snippet, spans.begin[asked], spans.end[asked], classes)
-    theirs = lexemes_all(data, begins + spans.source_begin[asked], begins + spans.source_end[asked], classes)
-    equal = equal_texts(mine[1], mine[0], theirs[1], theirs[0])
+    begins = starts[spans.piece[asked]]
+    mine = lexemes_bytes(snippet, spans.begin[asked], spans.end[asked])
+    theirs = lexemes_bytes(data, begins + spans.source_begin[asked], begins + spans.source_end[asked])
+    equal = equal_texts(mine.code, mine.bounds, theirs.code, theirs.bounds)
     made = Spans(spans.rows.copy())
     made.kind[asked[equal]] = EXACT
-    made.num_tokens[asked[equal]] = np.diff(mine[0])[equal]
+    made.num_tokens[asked[equal]] = np.diff(mine.bounds)[equal]
     return made
 
 

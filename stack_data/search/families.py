@@ -44,26 +44,28 @@ FLAGS = (
 ) = (1 << bit for bit in range(len(FLAGS)))  # fmt: skip
 
 SEED, MIX = 0xCBF29CE484222325, 0xD6E8FEB86659FD93
-_WIDE, _MOST_SIGNS, _KEYWORD_SLOTS = (1 << 64) - 1, 4, 1024
+MOST_SIGNS, KEYWORD_SLOTS = 4, 1024
+"""Signs of comments of a kind, and bytes of one, at most; slots of a family's keywords."""
+_WIDE = (1 << 64) - 1
 _WORD = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
 
 
 class FamilyTables(NamedTuple):
     """Everything of F families that the kernel reads; signs are padded with 0.
 
-    kinds uint8[F, 256]; opens bool[F, 256], whether a byte may begin a comment; signs uint8[F, 3, 4, 4], of lines, of the
+    kinds uint8[F, 256]; opens uint8[F, 256], whether a byte may begin a comment; signs uint8[F, 3, 4, 4], of lines, of the
     beginnings and of the ends of blocks, and their sizes int64[F, 3, 4]; quotes uint8[F, 2, 3], what " ' ` begin, and whether
-    three do; joins uint8[F, 128, 128]: bit 0 two signs are one operator, the rest a row of thirds; thirds bool[128, 128];
+    three do; joins uint8[F, 128, 128]: bit 0 two signs are one operator, the rest a row of thirds; thirds uint8[128, 128];
     keywords uint64[F, 1024], hashes in open addressing; flags int64[F].
     """
 
     kinds: npt.NDArray[np.uint8]
-    opens: npt.NDArray[np.bool_]
+    opens: npt.NDArray[np.uint8]
     signs: npt.NDArray[np.uint8]
     sizes: npt.NDArray[np.int64]
     quotes: npt.NDArray[np.uint8]
     joins: npt.NDArray[np.uint8]
-    thirds: npt.NDArray[np.bool_]
+    thirds: npt.NDArray[np.uint8]
     keywords: npt.NDArray[np.uint64]
     flags: npt.NDArray[np.int64]
 
@@ -112,9 +114,9 @@ def family_tables() -> FamilyTables:
     """Return the tables of all families."""
     count = len(_described())
     tables = FamilyTables(
-        np.full((count, 256), SIGN, np.uint8), np.zeros((count, 256), bool), np.zeros((count, 3, _MOST_SIGNS, 4), np.uint8),
-        np.zeros((count, 3, _MOST_SIGNS), np.int64), np.zeros((count, 2, 3), np.uint8), np.zeros((count, 128, 128), np.uint8),
-        np.zeros((128, 128), bool), np.zeros((count, _KEYWORD_SLOTS), np.uint64), np.zeros(count, np.int64),
+        np.full((count, 256), SIGN, np.uint8), np.zeros((count, 256), np.uint8), np.zeros((count, 3, MOST_SIGNS, 4), np.uint8),
+        np.zeros((count, 3, MOST_SIGNS), np.int64), np.zeros((count, 2, 3), np.uint8), np.zeros((count, 128, 128), np.uint8),
+        np.zeros((128, 128), np.uint8), np.zeros((count, KEYWORD_SLOTS), np.uint64), np.zeros(count, np.int64),
     )  # fmt: skip
     for number, family in enumerate(_described().values()):
         _fill_bytes(tables, number, family)
@@ -165,10 +167,10 @@ def _fill_operators(tables: FamilyTables, number: int, operators: list[str]) -> 
         if len(raw) == 3:
             row = int(joins[raw[0], raw[1]] >> 1) or _free_row(tables.thirds)
             joins[raw[0], raw[1]] |= row << 1
-            tables.thirds[row, raw[2]] = True
+            tables.thirds[row, raw[2]] = 1
 
 
-def _free_row(thirds: npt.NDArray[np.bool_]) -> int:
+def _free_row(thirds: npt.NDArray[np.uint8]) -> int:
     """Return the first row without an operator; row 0 stands for none."""
     return 1 + int(np.flatnonzero(~thirds[1:].any(axis=1))[0])
 
@@ -177,7 +179,7 @@ def _fill_keywords(tables: FamilyTables, number: int, family: dict[str, Any]) ->
     slots = tables.keywords[number]
     for word in sorted(set(family["keywords"].split())):
         value = token_hash((word.lower() if family.get("fold") else word).encode())
-        slot = value % _KEYWORD_SLOTS
+        slot = value % KEYWORD_SLOTS
         while slots[slot]:
-            slot = (slot + 1) % _KEYWORD_SLOTS
+            slot = (slot + 1) % KEYWORD_SLOTS
         slots[slot] = value

@@ -28,6 +28,7 @@ import pyarrow as pa
 
 from stack_data.near.shingles import text_bytes
 from stack_data.search.characters import character_classes
+from stack_data.search.eights import SLACK
 from stack_data.search.families import LINE, MANY_LINES, OPEN, family_tables
 from stack_data.search.kernels import (
     KEYWORD,
@@ -91,13 +92,27 @@ def lex_bytes(
     states: int | npt.NDArray[np.uint8] = CODE,
 ) -> Tokens:  # fmt: skip
     """Lex N pieces of a buffer, from begins[i] to ends[i], as `lex` does texts."""
+    data = _with_slack(data, ends)
     chosen = (np.ascontiguousarray(np.broadcast_to(np.uint8(one), len(begins))) for one in (families, states))
     return Tokens(*lex_all(data, begins, ends, *chosen, family_tables(), character_classes()))
 
 
 def lexemes(texts: pa.Array) -> Tokens:
     """Return the lexemes of N texts, whatever their language; each is a NAME or an OPERATOR."""
-    return Tokens(*lexemes_all(*text_bytes(texts), character_classes()))
+    return lexemes_bytes(*text_bytes(texts))
+
+
+def lexemes_bytes(data: Bytes, begins: Places, ends: Places) -> Tokens:
+    """Return the lexemes of N pieces of a buffer, from begins[i] to ends[i]."""
+    return Tokens(*lexemes_all(_with_slack(data, ends), begins, ends, character_classes()))
+
+
+def _with_slack(data: Bytes, ends: Places) -> Bytes:
+    """Return a buffer of which the kernels can read enough beyond the last text; a copy where the texts end with it."""
+    last = int(ends.max(initial=0))
+    if last + SLACK <= len(data):
+        return data
+    return np.concatenate([data[:last], np.zeros(SLACK, np.uint8)])
 
 
 def start_states(family: int) -> tuple[int, ...]:

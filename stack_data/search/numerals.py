@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from stack_data.search.scanning import WORDLIKE, take
+from stack_data.search.word_kernels import WORDLIKE, take
 
 _SEED, _EMPTY = np.uint64(0x9E3779B97F4A7C15 * 3 & (2**64 - 1)), np.uint64(1)
 _TICK, _DOT, _ZERO = 39, 46, 48

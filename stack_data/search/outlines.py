@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from stack_data.search.borrowed import borrowed
+from stack_data.search.eights import counted, pointer
 from stack_data.search.families import QUOTES_BEGIN_WORDS, STRINGS_ARE_VALUES, family_tables
 from stack_data.search.kernels import KEYWORD, NAME, NUMBER, STRING
 from stack_data.search.lexer import Tokens
@@ -104,29 +104,15 @@ def _beginners() -> Bytes:
     marked[:, np.frombuffer(b"0123456789", np.uint8)] |= 1 << NUMBER
     looks_back = (tables.flags & (STRINGS_ARE_VALUES | QUOTES_BEGIN_WORDS)) > 0
     marked[np.ix_(~looks_back, np.frombuffer(b"\"'`", np.uint8))] |= 1 << STRING
-    marked[tables.opens] = 0
+    marked[tables.opens > 0] = 0
     return marked
-
-
-@njit(cache=True, nogil=True)  # type: ignore[misc]
-def counted(raw, begin, stop, end):  # type: ignore[no-untyped-def]
-    """Return how many code points begin and how many lines end from begin to stop, in a text up to `end`."""
-    points, lines, returns = 0, 0, 0
-    for at in range(begin, stop):
-        points += (raw[at] & 0xC0) != 0x80
-        lines += raw[at] == 10
-        returns += raw[at] == 13
-    if returns:
-        for at in range(begin, stop):
-            lines += raw[at] == 13 and not (at + 1 < end and raw[at + 1] == 10)
-    return points, lines
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
 def _outline(bounds, kinds, starts, lexeme_bounds, lexeme_starts, data, begins, ends, families, marked, spacing):  # type: ignore[no-untyped-def]
     marks, count = np.empty((len(begins) + len(data) // spacing + 1, 5), np.uint32), 0
     firsts = np.zeros(len(begins) + 1, np.int64)
-    raw = borrowed(data)
+    raw = pointer(data)
     for row in range(len(begins)):
         marks[count] = (0, 0, 0, 0, 1)
         count += 1

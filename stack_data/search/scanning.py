@@ -1,119 +1,90 @@
 """Where words, strings, comments and operators end: what the lexer's pass asks at each place, compiled.
 
-numba kernels over bytes from `at` up to `end`; a function that finds nothing returns `at` itself. Each byte is looked at a
+numba kernels over bytes from data[at] up to data[end]; a function that finds nothing returns `at` itself. Each byte is looked at a
 bounded number of times: where a string or an expression turns out to have no end, `dead` remembers up to which place none of
-its kind ends. Tables are those of stack_data.search.families.FamilyTables, `classes` that of stack_data.search.characters.
+its kind ends. `data` and all that `rules` holds but numbers are pointers (eights.py), so that nothing here counts references.
 The compiled kernels that call these are renewed only when kernels.py changes: raise LEXER_VERSION there.
 """
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from numba import njit
 
 from stack_data.search import families as of
-from stack_data.search.characters import JOINED, LETTER
+from stack_data.search.eights import eight, equals, first, next_of, pointer
+from stack_data.search.word_kernels import EMPTY, SEVEN, WORDLIKE, decode, hash_bytes, take, take_seven
 
+_MOST = of.MOST_SIGNS
 CODE, IN_LINE, IN_BLOCK, IN_STRING, IN_TRIPLE = 0, 1, 2, 8, 16
 """How a text may begin; the last three are the first of several, by block comment and by quote."""
 PATTERN_SEED = np.uint64(0x9E3779B97F4A7C15 * 11 & (2**64 - 1))
 
-_SEED, _MIX, _EMPTY = np.uint64(of.SEED), np.uint64(of.MIX), np.uint64(1)
+_SEED = np.uint64(of.SEED)
 _STRING_SEED, _CHARACTER_SEED = (np.uint64(0x9E3779B97F4A7C15 * odd & (2**64 - 1)) for odd in (5, 7))
-WORDLIKE = np.zeros(256, np.bool_)
-WORDLIKE[list(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")] = True
 _PREFIXES = np.zeros(256, np.int64)
 _PREFIXES[list(b"rRbBfFtTuU")] = [1, 1, 2, 2, 4, 4, 16, 16, 8, 8]
 _BACKSLASH, _TICK, _HASH, _DOUBLE = 92, 39, 35, 34
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
-def take(value, packed, byte):  # type: ignore[no-untyped-def]
-    """Take one more byte into a hash, which is (value, packed) until `value ^ packed` ends it: one multiplication for 7 bytes."""
-    packed = (packed << np.uint64(8)) | np.uint64(byte)
-    if packed >> np.uint64(56):
-        value = (value ^ packed) * _MIX
-        return value ^ (value >> np.uint64(32)), _EMPTY
-    return value, packed
+class Rules(NamedTuple):
+    """What the kernels ask of one family: rows of families.FamilyTables, and `classes` of characters.py, as pointers.
+
+    opens[byte]; signs[which, number, 4] and sizes[which, number], as [(4 * which + number) * 4] and [4 * which + number]; quotes[2, 3]
+    as [3 * row + quote]; joins[128, 128] and thirds[128, 128] as [128 * first + second]; keywords[slot].
+    """
+
+    flags: Any
+    kinds: Any
+    opens: Any
+    signs: Any
+    sizes: Any
+    quotes: Any
+    joins: Any
+    thirds: Any
+    keywords: Any
+    classes: Any
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def hash_bytes(data, at, end, value):  # type: ignore[no-untyped-def]
-    """Return the hash of bytes, not mixed yet; `value` is a seed."""
-    packed = _EMPTY
-    for place in range(at, end):
-        value, packed = take(value, packed, data[place])
-    return value ^ packed
+def rules_of(tables, family, classes):  # type: ignore[no-untyped-def]
+    """Return the rules of a family; whoever asks holds the tables."""
+    return Rules(
+        tables.flags[family], pointer(tables.kinds[family]), pointer(tables.opens[family]), pointer(tables.signs[family]),
+        pointer(tables.sizes[family]), pointer(tables.quotes[family]), pointer(tables.joins[family]), pointer(tables.thirds),
+        pointer(tables.keywords[family]), pointer(classes),
+    )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def decode(data, at, end):  # type: ignore[no-untyped-def]
-    """Return (bytes, code point) of the character at `at`; (1, -1) where there is no valid UTF-8."""
-    first = np.int64(data[at])
-    if first < 0x80:
-        return 1, first
-    size = 2 if first < 0xE0 else 3 if first < 0xF0 else 4
-    if first < 0xC2 or first > 0xF4 or at + size > end:
-        return 1, -1
-    point = first & (0x7F >> size)
-    for place in range(at + 1, at + size):
-        if data[place] & 0xC0 != 0x80:
-            return 1, -1
-        point = (point << 6) | (data[place] & 0x3F)
-    if point > 0x10FFFF or (size == 3 and point < 0x800) or (size == 4 and point < 0x10000) or 0xD800 <= point < 0xE000:
-        return 1, -1
-    return size, point
-
-
-@njit(cache=True, nogil=True)  # type: ignore[misc]
-def word(data, at, end, classes):  # type: ignore[no-untyped-def]
-    """Return (end, hash) of the word at `at`; `at` itself where there is none."""
-    value, packed = _SEED, _EMPTY
-    while at < end:
-        byte = data[at]
-        if WORDLIKE[byte]:
-            value, packed = take(value, packed, byte)
-            at += 1
-        elif byte >= 0x80:
-            size, point = decode(data, at, end)
-            if point < 0 or (classes[point] != LETTER and classes[point] != JOINED):
-                break
-            for place in range(at, at + size):
-                value, packed = take(value, packed, data[place])
-            at += size
-        else:
-            break
-    return at, value ^ packed
-
-
-@njit(cache=True, nogil=True)  # type: ignore[misc]
-def _matches(data, at, end, signs, sizes, this, which, number):  # type: ignore[no-untyped-def]
-    """Tell whether a sign of family `this` stands at `at`."""
-    size = sizes[this, which, number]
+def _matches(data, at, end, rules, which, number):  # type: ignore[no-untyped-def]
+    """Tell whether a sign of comments stands at `at`."""
+    size = rules.sizes[_MOST * which + number]
     if size == 0 or at + size > end:
         return False
     same = True
     for place in range(size):
-        same &= data[at + place] == signs[this, which, number, place]
+        same &= data[at + place] == rules.signs[(_MOST * which + number) * _MOST + place]
     return same
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def _block_end(data, at, end, signs, sizes, this, number):  # type: ignore[no-untyped-def]
+def _block_end(data, at, end, rules, number):  # type: ignore[no-untyped-def]
     """Return the place after the next end of block comment `number`, or `end`."""
-    first = signs[this, of.CLOSE, number, 0]
+    begun = rules.signs[(_MOST * of.CLOSE + number) * _MOST]
+    at = next_of(data, at, end, begun, begun, begun, begun)
     while at < end:
-        if data[at] == first and _matches(data, at, end, signs, sizes, this, of.CLOSE, number):
-            return at + sizes[this, of.CLOSE, number]
-        at += 1
+        if _matches(data, at, end, rules, of.CLOSE, number):
+            return at + rules.sizes[_MOST * of.CLOSE + number]
+        at = next_of(data, at + 1, end, begun, begun, begun, begun)
     return end
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
 def _line_end(data, at, end):  # type: ignore[no-untyped-def]
-    while at < end and data[at] != 10 and data[at] != 13:
-        at += 1
-    return at
+    return next_of(data, at, end, 10, 13, 10, 13)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
@@ -125,28 +96,28 @@ def line_break(data, at, end):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def comment_end(data, at, start, end, this, flags, signs, sizes):  # type: ignore[no-untyped-def]
+def comment_end(data, at, start, end, rules):  # type: ignore[no-untyped-def]
     """Return where the comment at `at` ends, or `at` where none begins. A block without an end goes to the text's end."""
-    for number in range(sizes.shape[2]):
-        if _matches(data, at, end, signs, sizes, this, of.OPEN, number):
-            return _block_end(data, at + sizes[this, of.OPEN, number], end, signs, sizes, this, number)
-    if flags & of.COMMENTS_BEGIN_WORDS and at > start:
+    for number in range(_MOST):
+        if _matches(data, at, end, rules, of.OPEN, number):
+            return _block_end(data, at + rules.sizes[_MOST * of.OPEN + number], end, rules, number)
+    if rules.flags & of.COMMENTS_BEGIN_WORDS and at > start:
         before = data[at - 1]
         if WORDLIKE[before] or before >= 0x80 or before in (36, 123, 38, _BACKSLASH, _TICK, _DOUBLE):
             return at
-    for number in range(sizes.shape[2]):
-        if _matches(data, at, end, signs, sizes, this, of.LINE, number):
+    for number in range(_MOST):
+        if _matches(data, at, end, rules, of.LINE, number):
             return _line_end(data, at, end)
     return at
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def enter(data, at, end, this, state, signs, sizes):  # type: ignore[no-untyped-def]
+def enter(data, at, end, state, rules):  # type: ignore[no-untyped-def]
     """Return where code begins in a text that begins in the given state."""
     if state == IN_LINE:
         return _line_end(data, at, end)
     if IN_BLOCK <= state < IN_STRING:
-        return _block_end(data, at, end, signs, sizes, this, state - IN_BLOCK)
+        return _block_end(data, at, end, rules, state - IN_BLOCK)
     if state >= IN_STRING:
         quote = _quote_byte(state & 7)
         after = _string_end(data, at, end, quote, True) if state < IN_TRIPLE else _triple_end(data, at, end, quote)
@@ -170,12 +141,13 @@ def _string_end(data, at, end, quote, goes_on):  # type: ignore[no-untyped-def]
             at += max(1, line_break(data, at + 1, end))
         elif not goes_on and (byte == 10 or byte == 13):
             return -1
-        at += 1
+        at = next_of(data, at + 1, end, quote, _BACKSLASH, quote if goes_on else 10, quote if goes_on else 13)
     return -1
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
 def _triple_end(data, at, end, quote):  # type: ignore[no-untyped-def]
+    at = next_of(data, at, end, quote, _BACKSLASH, quote, quote)
     while at + 2 < end:
         if data[at] == _BACKSLASH:
             at += 2
@@ -183,14 +155,21 @@ def _triple_end(data, at, end, quote):  # type: ignore[no-untyped-def]
             return at + 3
         else:
             at += 1
+        at = next_of(data, at, end, quote, _BACKSLASH, quote, quote)
     return -1
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
 def _string_hash(data, at, end, value):  # type: ignore[no-untyped-def]
     """Hash what a string holds: an escaped quote is the quote, and \\r\\n is \\n."""
-    packed = _EMPTY
+    packed = EMPTY
     while at < end:
+        while packed == EMPTY and at + SEVEN < end:
+            read = eight(data, at)
+            if first(equals(read, _BACKSLASH) | equals(read, 13)) < SEVEN:
+                break
+            value = take_seven(value, read)
+            at += SEVEN
         byte = data[at]
         if byte == _BACKSLASH or byte == 13:
             after = data[at + 1] if at + 1 < end else np.uint8(0)
@@ -208,18 +187,18 @@ def _string_hash(data, at, end, value):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def quoted(data, at, start, end, this, flags, last_byte, quotes, dead):  # type: ignore[no-untyped-def]
+def quoted(data, at, start, end, flags, last_byte, rules, dead):  # type: ignore[no-untyped-def]
     """Return (place after the string that begins at `at`, hash); `at` where the quote is only a sign."""
     quote = data[at]
     place = 0 if quote == _DOUBLE else 1 if quote == _TICK else 2
-    rule = quotes[this, 0, place]
+    rule = rules.quotes[place]
     if flags & of.STRINGS_ARE_VALUES and last_byte != 61:
         return at, _SEED
     if quote == _TICK and flags & of.QUOTES_BEGIN_WORDS and at > start:
         before = data[at - 1]
         if WORDLIKE[before] or before >= 0x80 or before in (41, 93, 125):
             return at, _SEED
-    if quotes[this, 1, place] and at + 2 < end and data[at + 1] == quote and data[at + 2] == quote:
+    if rules.quotes[3 + place] and at + 2 < end and data[at + 1] == quote and data[at + 2] == quote:
         after = _triple_end(data, at + 3, end, quote) if dead[3 + place] < end else -1
         if after >= 0:
             return after, _string_hash(data, at + 3, after - 3, _STRING_SEED)
@@ -238,10 +217,10 @@ def quoted(data, at, start, end, this, flags, last_byte, quotes, dead):  # type:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def prefixed(data, begin, at, end, this, flags, quotes, dead):  # type: ignore[no-untyped-def]
+def prefixed(data, begin, at, end, rules, dead):  # type: ignore[no-untyped-def]
     """Return (place after the string, hash) where the word from `begin` to `at` is a string's prefix, or (at, 0)."""
     quote = data[at]
-    if flags & of.RAW_STRINGS:
+    if rules.flags & of.RAW_STRINGS:
         return _raw(data, begin, at, end, dead) if quote in (_DOUBLE, _HASH) and at >= dead[7] else (at, _SEED)
     if quote not in (_DOUBLE, _TICK):
         return at, _SEED
@@ -250,7 +229,7 @@ def prefixed(data, begin, at, end, this, flags, quotes, dead):  # type: ignore[n
         seen |= _PREFIXES[data[place]] if _PREFIXES[data[place]] else 64
     if seen >= 64:
         return at, _SEED
-    after, value = quoted(data, at, begin, end, this, 0, 0, quotes, dead)
+    after, value = quoted(data, at, begin, end, 0, 0, rules, dead)
     if after == at:
         return at, _SEED
     escapes = False
@@ -326,18 +305,18 @@ def expression_end(data, at, end, dead):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def operator_size(data, at, end, this, flags, joins, thirds):  # type: ignore[no-untyped-def]
+def operator_size(data, at, end, rules):  # type: ignore[no-untyped-def]
     """Return how many bytes the sign at `at` has: the longest operator of the family that stands there."""
-    first = data[at]
+    begun = data[at]
     if at + 1 >= end:
         return 1
     second = data[at + 1]
-    if first == _BACKSLASH:
-        is_one = flags & of.BACKSLASH_ESCAPES and 32 < second < 127 and not WORDLIKE[second]
+    if begun == _BACKSLASH:
+        is_one = rules.flags & of.BACKSLASH_ESCAPES and 32 < second < 127 and not WORDLIKE[second]
         return 2 if is_one else 1
     if second >= 0x80:
         return 1
-    join = joins[this, first, second]
-    if join > 1 and at + 2 < end and data[at + 2] < 0x80 and thirds[join >> 1, data[at + 2]]:
+    join = rules.joins[128 * np.int64(begun) + second]
+    if join > 1 and at + 2 < end and data[at + 2] < 0x80 and rules.thirds[128 * np.int64(join >> 1) + data[at + 2]]:
         return 3
     return 1 + (join & 1)

@@ -16,11 +16,9 @@ import numpy.typing as npt
 from stack_data.near.shingles import text_bytes
 from stack_data.search.candidates import Probed, Queue, in_order
 from stack_data.search.chains import Chains, Flags, Ints, chains_of, enclosed, longest
-from stack_data.search.characters import character_classes
 from stack_data.search.classify import EXACT, REFORMATTED, RENAMED, classify, with_exact
 from stack_data.search.filters import LOOK_BACK, renamed_stretches
-from stack_data.search.kernels import lexemes_all
-from stack_data.search.lexer import Tokens, lex_bytes
+from stack_data.search.lexer import Tokens, lex_bytes, lexemes_bytes
 from stack_data.search.outlines import BEGINNING, Outlines, Pieces, affordable, is_outlined, pieces_for
 from stack_data.search.protocol import Documents, SearchIndex
 from stack_data.search.readings import Readings
@@ -200,7 +198,7 @@ class _Round:
         numbers = np.unique(np.concatenate([piece for piece, _ in placed]))
         begins, ends, families = read.begins[numbers], read.ends[numbers], read.families[numbers]
         if column:
-            source = Tokens(*lexemes_all(read.data, begins, ends, character_classes()))
+            source = lexemes_bytes(read.data, begins, ends)
         else:
             source = lex_bytes(read.data, begins, ends, families)
         pieces = read.pieces.take(numbers)

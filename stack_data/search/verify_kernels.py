@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from stack_data.search.borrowed import borrowed
+from stack_data.search.eights import counted, pointer
 from stack_data.search.filters import LOOK_BACK
 
 
@@ -29,7 +30,8 @@ def distinct(hashes, left, right, wanted):  # type: ignore[no-untyped-def]
     for at in range(total):
         if not wanted[at]:
             continue
-        slot = hashes[at] & mask
+        # Contexts count too: a gram that repeats itself stands beside thousands of them.
+        slot = (hashes[at] ^ np.uint64(left[at]) << np.uint64(6) ^ np.uint64(right[at])) & mask
         while slots[slot] >= 0:
             other = first[slots[slot]]
             if hashes[other] == hashes[at] and left[other] == left[at] and right[other] == right[at]:
@@ -151,11 +153,8 @@ def locate(data, begin, offsets):  # type: ignore[no-untyped-def]
     out = np.empty((len(offsets), 2), np.int64)
     points, lines, at = np.int64(0), np.int64(0), np.int64(begin)
     for number in range(len(offsets)):
-        end = begin + offsets[number]
-        while at < end:
-            byte = data[at]
-            points += (byte & 0xC0) != 0x80
-            lines += byte == 10 or (byte == 13 and not (at + 1 < len(data) and data[at + 1] == 10))
-            at += 1
+        end = max(at, begin + offsets[number])
+        more, ended = counted(pointer(data), at, end, len(data))
+        points, lines, at = points + more, lines + ended, end
         out[number, 0], out[number, 1] = points, lines
     return out
