@@ -123,12 +123,12 @@ def queued(index: SearchIndex, readings: Readings, probed: list[Probed], most_co
     grouped = [by_document(documents, one.document) for one in probed]
     for one, rows in zip(probed, grouped, strict=True):
         _longest(*rows, one.position, one.view.stride, one.view.k, most)
-    order = np.lexsort((by_content(index, documents), -most))
+    order = np.lexsort((*content_keys(index, documents), -most))
     ranked = [in_order(*rows, order) for rows in grouped]
     if len(documents) <= most_contents:
         return Queue(documents[order], ranked, True, documents[:0], documents[:0], documents[:0])
     touched = [tuple(column[one.query] for column in _lexemes_of(one, readings)) for one in probed]
-    counts = np.sum([np.diff(bounds) for _, bounds in ranked], axis=0)
+    counts = sum((bounds[1:] - bounds[:-1] for _, bounds in ranked), np.zeros(len(order), np.int64))
     begins = np.concatenate((np.zeros(1, np.int64), np.cumsum(counts)))
     lexemes, used = np.empty((2, begins[-1]), np.int64), begins[:-1].copy()
     for (first, last), rows in zip(touched, ranked, strict=True):
@@ -182,9 +182,11 @@ def _longest(order, bounds, position, stride, k, most):  # type: ignore[no-untyp
             most[document] = max(most[document], (count + 1) * stride + k - 1)
 
 
-def by_content(index: SearchIndex, documents: Ints) -> Ints:
-    """Return numbers that are ordered as the documents' content ids: int64[D], equal for equal documents."""
-    return np.asarray(np.unique(index.content_ids(documents), return_inverse=True)[1])
+def content_keys(index: SearchIndex, documents: Ints) -> list[npt.NDArray[np.unsignedinteger]]:
+    """Return numbers that order documents by their content ids, as `np.lexsort` takes them: the last ones count first."""
+    raw = index.content_ids(documents).view(np.uint8).reshape(-1, 20)
+    parts = ((16, ">u4"), (8, ">u8"), (0, ">u8"))
+    return [np.ascontiguousarray(raw[:, at : at + int(kind[2])]).view(kind).ravel() for at, kind in parts]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]

@@ -26,13 +26,14 @@ Ints = npt.NDArray[np.int64]
 class Chains:
     """C chains of one view. pairs int64[H, 5]: reading, text, token of the text less that of the reading, both tokens, in this order; bounds
     int64[C + 1]: which pairs are a chain's; begin, end int64[C]: the tokens of the reading that a match may have; is_whole: whether no
-    pair was left out."""
+    pair was left out; heads int64[C, 5]: the first pair of each."""
 
     pairs: Ints
     bounds: Ints
     begin: Ints
     end: Ints
     is_whole: bool
+    heads: Ints
 
     def __len__(self) -> int:
         return len(self.begin)
@@ -40,17 +41,17 @@ class Chains:
     @property
     def reading(self) -> Ints:
         """Which reading each is of."""
-        return np.asarray(self.pairs[self.bounds[:-1], 0])
+        return self.heads[:, 0]
 
     @property
     def text(self) -> Ints:
         """Which text each is of."""
-        return np.asarray(self.pairs[self.bounds[:-1], 1])
+        return self.heads[:, 1]
 
     @property
     def shift(self) -> Ints:
         """Token of the text less that of the reading."""
-        return np.asarray(self.pairs[self.bounds[:-1], 2])
+        return self.heads[:, 2]
 
 
 def chains_of(
@@ -67,7 +68,7 @@ def chains_of(
     keys.sort()
     pairs = _pairs(keys, len(text_families))
     bounds, begin, end = _chained(pairs, asked, grams, k, stride, is_cut)
-    return Chains(pairs, bounds, begin, end, not is_cut.any())
+    return Chains(pairs, bounds, begin, end, not is_cut.any(), pairs[bounds[:-1]])
 
 
 _TOKENS = 24

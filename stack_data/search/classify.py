@@ -72,7 +72,7 @@ def with_exact(spans: Spans, snippet: Bytes, data: Bytes, starts: Ints) -> Spans
     equal = equal_texts(mine.code, mine.bounds, theirs.code, theirs.bounds)
     made = Spans(spans.rows.copy())
     made.kind[asked[equal]] = EXACT
-    made.num_tokens[asked[equal]] = np.diff(mine.bounds)[equal]
+    made.num_tokens[asked[equal]] = (mine.bounds[1:] - mine.bounds[:-1])[equal]
     return made
 
 

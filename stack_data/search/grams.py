@@ -58,7 +58,7 @@ def samples_of(tokens: Tokens, view: View) -> Grams:
 def _grams(tokens: Tokens, view: View, stride: int) -> Grams:
     hashes, bounds = view.hashes(tokens), tokens.bounds
     if view.name == BLINDED.name:
-        counts = np.maximum(np.diff(bounds) - view.k + stride, 0) // stride
+        counts = np.maximum(bounds[1:] - bounds[:-1] - (view.k - stride), 0) // stride
         found, left, right = pattern_grams(hashes, tokens.code, tokens.kinds, bounds, view.k, view.context, stride)
         return Grams(view, found, left, right, np.concatenate((np.zeros(1, np.int64), np.cumsum(counts))))
     grams, of_text = kgrams(hashes, bounds, view.k, stride)

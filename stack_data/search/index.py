@@ -140,7 +140,7 @@ class Index:
         is_one = len(self.segments) == 1 and len(documents) > 0 and bool((numbers == numbers[0]).all())
         for number in [int(numbers[0])] if is_one else np.unique(numbers).tolist():
             at = np.arange(len(documents)) if is_one else np.flatnonzero(numbers == number)
-            rows = documents[at] & _ROW
+            rows = (documents if is_one else documents[at]) & _ROW
             segment = self._by_number.get(number)
             if segment is None or (rows >= len(segment)).any():
                 raise InputError(

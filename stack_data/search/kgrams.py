@@ -24,7 +24,7 @@ def kgrams(view: Hashes, bounds: Places, k: int, stride: int = 1) -> tuple[Hashe
     """
     if k < 1 or stride < 1:
         raise ValueError(f"k and stride are at least 1 (seen: k={k}, stride={stride})")
-    counts = np.maximum(np.diff(bounds) - k + stride, 0) // stride
+    counts = np.maximum(bounds[1:] - bounds[:-1] - (k - stride), 0) // stride
     grams = np.concatenate((np.zeros(1, np.int64), np.cumsum(counts)))
     return _kgrams(view, bounds, grams, k, stride), grams
 

@@ -93,8 +93,13 @@ def lex_bytes(
 ) -> Tokens:  # fmt: skip
     """Lex N pieces of a buffer, from begins[i] to ends[i], as `lex` does texts."""
     data = _with_slack(data, ends)
-    chosen = (np.ascontiguousarray(np.broadcast_to(np.uint8(one), len(begins))) for one in (families, states))
+    chosen = (_of_each(one, len(begins)) for one in (families, states))
     return Tokens(*lex_all(data, begins, ends, *chosen, family_tables(), character_classes()))
+
+
+def _of_each(one: int | npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.uint8]:
+    """Return what was given for all texts, or for each, for each."""
+    return np.ascontiguousarray(one, np.uint8) if isinstance(one, np.ndarray) else np.full(count, one, np.uint8)
 
 
 def lexemes(texts: pa.Array) -> Tokens:

@@ -13,10 +13,9 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from stack_data.search.families import family_names, family_of
-from stack_data.search.lexer import Tokens, lex_bytes, lexemes, start_states
+from stack_data.search.lexer import Tokens, lex_bytes, lexemes_bytes, start_states
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -61,14 +60,8 @@ def read(snippet: str, language: str | None = None) -> Readings:
     if len(kept) < count:
         tokens = _taken(tokens, kept)
     return Readings(
-        data, families[kept], states[kept], tokens, tokens.blinded(), lexemes(_one(raw)), language is not None,
+        data, families[kept], states[kept], tokens, tokens.blinded(), lexemes_bytes(data, np.zeros(1, np.int64), np.array([len(raw)])), language is not None,
     )  # fmt: skip
-
-
-def _one(raw: bytes) -> pa.Array:
-    """Return bytes as a column of one text; `pa.array` would import pandas first."""
-    bounds = np.array([0, len(raw)], np.int64)
-    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), 1, [None, pa.py_buffer(bounds), pa.py_buffer(raw)])
 
 
 @cache

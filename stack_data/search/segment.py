@@ -40,6 +40,8 @@ SUMMED = (
 _CHECKED_LATER = {MARKS, *(file_name(view) for view in VIEWS)}
 GONE = 255
 _FEW = 8
+_FEW_VALUES = 4096
+"""Values of a dictionary that are kept as Python objects."""
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
@@ -146,18 +148,24 @@ class Segment:
         return np.asarray(self.families[tables.numbers(self.documents["language"].indices)[rows]])
 
     @cached_property
-    def _place_columns(self) -> dict[str, tuple[pa.Array, Ints | None]]:
-        """The columns of places as they are read: of a dictionary its values and the codes of the rows."""
-        made: dict[str, tuple[pa.Array, Ints | None]] = {}
+    def _place_columns(self) -> dict[str, tuple[pa.Array | list[Any], Ints | None]]:
+        """The columns of places as they are read: of a dictionary its values, a list where they are few, and the codes of the rows."""
+        made: dict[str, tuple[pa.Array | list[Any], Ints | None]] = {}
         for name, column in zip(self.places.schema.names, self.places.columns, strict=True):
-            is_coded = pa.types.is_dictionary(column.type)
-            made[name] = (column.dictionary, tables.numbers(column.indices)) if is_coded else (column, None)
+            if pa.types.is_dictionary(column.type):
+                values = column.dictionary
+                few = values.to_pylist() if len(values) <= _FEW_VALUES else values
+                made[name] = (few, tables.numbers(column.indices))
+            else:
+                made[name] = (column, None)
         return made
 
     def place_values(self, name: str, rows: Ints) -> list[Any]:
         """Return a column of some places."""
         values, codes = self._place_columns[name]
         chosen = rows if codes is None else codes[rows]
+        if isinstance(values, list):
+            return [values[row] for row in chosen.tolist()]
         if len(chosen) <= _FEW:
             return [values[row].as_py() for row in chosen.tolist()]
         return values.take(tables.row_column(chosen)).to_pylist()  # type: ignore[no-any-return]

@@ -6,6 +6,8 @@ that hold a match, in one pass each. Lines end with \\n, \\r\\n or \\r; a byte t
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 from numba import njit
@@ -36,15 +38,22 @@ class Spans:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getattr__(self, name: str) -> Ints:
-        """Return a column, not copied."""
-        if name not in _COLUMNS:
-            raise AttributeError(name)
-        return self.rows[:, _COLUMNS.index(name)]
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Ints:
+            """Return a column, not copied: one property for each is made below."""
 
     def take(self, chosen: npt.NDArray[np.generic]) -> Spans:
         """Return some of them: bool[N] or their numbers."""
         return Spans(self.rows[chosen])
+
+
+def _column(place: int) -> property:
+    return property(lambda self: self.rows[:, place])
+
+
+for _place, _name in enumerate(_COLUMNS):
+    setattr(Spans, _name, _column(_place))
 
 
 def spans_of(runs: Ints, kind: int, tokens: Tokens, source: Tokens, pieces: Pieces) -> Spans:

@@ -23,7 +23,7 @@ from stack_data.search.outlines import BEGINNING, Outlines, Pieces, affordable, 
 from stack_data.search.protocol import Documents, SearchIndex
 from stack_data.search.readings import Readings
 from stack_data.search.spans import Spans, joined, places_in, spans_of
-from stack_data.search.verify_kernels import common_runs, covered
+from stack_data.search.verify_kernels import common_runs, covered, used_of
 from stack_data.search.views import BLINDED, CODE, LEXEME, View
 
 MOST_COMPARED = 4_000_000, 1_000_000
@@ -105,7 +105,7 @@ class _Round:
 
     def _chained(self, probed: Probed, rows: Ints, bounds: Ints) -> _Chained:
         """Join the candidates of a view. rows: those of the round's documents, bounds: which are each one's."""
-        text = np.repeat(np.arange(len(self.documents)), np.diff(bounds))
+        text = np.repeat(np.arange(len(self.documents)), bounds[1:] - bounds[:-1])
         is_known = self.readings.is_known or probed.view.name == LEXEME.name
         chains = chains_of(
             probed.query[rows], text, probed.position[rows].astype(np.int64), probed.last, probed.earlier, probed.bounds,
@@ -120,7 +120,7 @@ class _Round:
 
     def rest(self, done: list[Flags], spans: Spans) -> list[Flags]:
         """Return the chains that may hold what none of the spans does."""
-        spans = spans.take(np.argsort(spans.text, kind="stable"))
+        spans = spans.take(spans.text.argsort(kind="stable"))
         is_beaten = self._beaten(spans)
         wanted = []
         for one, chosen in zip(self.chained, done, strict=True):
@@ -159,7 +159,7 @@ class _Round:
         chosen, seen = [], np.zeros(len(self.outlines.marks), np.bool_)
         for one, flags in zip(self.chained, wanted, strict=True):
             rows = np.flatnonzero(flags)
-            order = rows[np.argsort((one.chains.begin - one.chains.end)[rows], kind="stable")]
+            order = rows[(one.chains.begin - one.chains.end)[rows].argsort(kind="stable")]
             taken, num_bytes = affordable(self.outlines, one.reach(order), one.column, seen, num_bytes)
             kept = np.zeros(len(flags), np.bool_)
             kept[order[taken]] = True
@@ -202,10 +202,10 @@ class _Round:
         else:
             source = lex_bytes(read.data, begins, ends, families)
         pieces = read.pieces.take(numbers)
-        used = _used(source, pieces.limit - pieces.begin)
+        used = used_of(source.bounds, source.starts, pieces.limit - pieces.begin)
         spans = []
         for (one, flags), (piece, shift) in zip(group, placed, strict=True):
-            runs = self._runs(one, flags, source, used, np.searchsorted(numbers, piece), shift)
+            runs = self._runs(one, flags, source, used, numbers.searchsorted(piece), shift)
             tokens = self.readings.lexemes if column else self.readings.tokens
             made = spans_of(runs, _KINDS[one.view.name], tokens, source, pieces)
             made.piece[:] = numbers[made.piece]
@@ -276,14 +276,5 @@ def _in_pieces(chained: _Chained, chosen: Flags, pieces: Pieces) -> tuple[Ints, 
     chains = chained.chains
     position = chains.pairs[chains.bounds[:-1][chosen], 4]
     key = (pieces.text << 32) + pieces.marks[:, chained.column]
-    piece = np.searchsorted(key, (chains.text[chosen] << 32) + position, side="right") - 1
+    piece = key.searchsorted((chains.text[chosen] << 32) + position, side="right") - 1
     return piece, chains.shift[chosen] - pieces.marks[piece, chained.column]
-
-
-def _used(source: Tokens, limits: Ints) -> Ints:
-    """Return the token after the last of each piece that begins before its limit, a byte of the piece."""
-    begins, ends = source.bounds[:-1].tolist(), source.bounds[1:].tolist()
-    rows = zip(begins, ends, limits.tolist(), strict=True)
-    return np.array(
-        [begin + int(np.searchsorted(source.starts[begin:end], limit)) for begin, end, limit in rows], np.int64
-    )

@@ -100,6 +100,16 @@ def common_runs(pairs, chains, begins, ends, rows, view, bounds, source, source_
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
+def used_of(bounds, starts, limits):  # type: ignore[no-untyped-def]
+    """Return the token after the last of each piece that begins before its limit, a byte of the piece: int64[P]."""
+    used = np.empty(len(limits), np.int64)
+    for piece in range(len(limits)):
+        begin, end = bounds[piece], bounds[piece + 1]
+        used[piece] = begin + np.searchsorted(starts[begin:end], limits[piece])
+    return used
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
 def equal_texts(view, bounds, source, source_bounds):  # type: ignore[no-untyped-def]
     """Tell of N pairs of texts whether their tokens are equal: bool[N]."""
     equal = np.empty(len(bounds) - 1, np.bool_)
