@@ -123,7 +123,7 @@ def queued(index: SearchIndex, readings: Readings, probed: list[Probed], most_co
     grouped = [by_document(documents, one.document) for one in probed]
     for one, rows in zip(probed, grouped, strict=True):
         _longest(*rows, one.position, one.view.stride, one.view.k, most)
-    order = np.lexsort((*content_keys(index, documents), -most))
+    order = np.lexsort((index.content_ids(documents), -most))
     ranked = [in_order(*rows, order) for rows in grouped]
     if len(documents) <= most_contents:
         return Queue(documents[order], ranked, True, documents[:0], documents[:0], documents[:0])
@@ -180,13 +180,6 @@ def _longest(order, bounds, position, stride, k, most):  # type: ignore[no-untyp
             count += at == 0 or found[at] != found[at - 1]
         if count:
             most[document] = max(most[document], (count + 1) * stride + k - 1)
-
-
-def content_keys(index: SearchIndex, documents: Ints) -> list[npt.NDArray[np.unsignedinteger]]:
-    """Return numbers that order documents by their content ids, as `np.lexsort` takes them: the last ones count first."""
-    raw = index.content_ids(documents).view(np.uint8).reshape(-1, 20)
-    parts = ((16, ">u4"), (8, ">u8"), (0, ">u8"))
-    return [np.ascontiguousarray(raw[:, at : at + int(kind[2])]).view(kind).ravel() for at, kind in parts]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]

@@ -20,7 +20,7 @@ def facts_of(
     segments: Sequence[Segment], releases: Sequence[Release], documents: Documents, ids: npt.NDArray[np.bytes_]
 ) -> list[Facts]:
     """Return the facts of documents whose content ids are bytes20[D]."""
-    found = [_Places.of(segment, segment.find(ids)) for segment in reversed(segments)]
+    found = [_Places.of(segment, _rows(segment, documents, ids)) for segment in reversed(segments)]
     made = []
     for number, document in enumerate(documents.tolist()):
         own: dict[Key, list[Any]] = {}
@@ -31,6 +31,12 @@ def facts_of(
         # A place that a later release has no more is shown, and one that was removed is removed everywhere.
         made.append(_facts(document, ids[number], releases, own, near, len(hidden - own.keys() - near.keys())))
     return made
+
+
+def _rows(segment: Segment, documents: Documents, ids: npt.NDArray[np.bytes_]) -> Ints:
+    """Return the rows of contents in a segment, -1 for those that are not here; they need not be looked for where all are of it."""
+    is_here = len(documents) > 0 and int(documents.min()) >> 32 == int(documents.max()) >> 32 == segment.number
+    return documents & 0xFFFFFFFF if is_here else segment.find(ids)
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,7 @@ class Index:
     def split(self, documents: Documents) -> Iterable[tuple[Segment, Ints, Ints]]:
         """Yield each segment with the places of its documents among those given, and their rows."""
         numbers = documents >> 32
-        is_one = len(self.segments) == 1 and len(documents) > 0 and bool((numbers == numbers[0]).all())
+        is_one = len(self.segments) == 1 and len(documents) > 0 and int(numbers.max()) == int(numbers.min())
         for number in [int(numbers[0])] if is_one else np.unique(numbers).tolist():
             at = np.arange(len(documents)) if is_one else np.flatnonzero(numbers == number)
             rows = (documents if is_one else documents[at]) & _ROW

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from numba import njit
 
 from stack_data.search.answer import KINDS, Match
-from stack_data.search.candidates import content_keys
 from stack_data.search.outlines import BEGINNING
 from stack_data.search.protocol import Documents, Facts, SearchIndex
 from stack_data.search.readings import Readings
@@ -69,7 +68,7 @@ def _in_order(index: SearchIndex, rounds: list[Verified]) -> tuple[Spans, Docume
         return spans, np.zeros(0, np.int64), np.zeros((0, 4), np.int64)
     places = np.concatenate([one.places for one in rounds])
     documents = np.concatenate([one.document[one.spans.text] for one in rounds])
-    order = np.lexsort((spans.begin, places[:, 2], *content_keys(index, documents), -spans.num_tokens))
+    order = np.lexsort((spans.begin, places[:, 2], index.content_ids(documents), -spans.num_tokens))
     return spans.take(order), documents[order], places[order]
 
 

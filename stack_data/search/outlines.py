@@ -137,15 +137,7 @@ def _outline(bounds, kinds, starts, lexeme_bounds, lexeme_starts, data, begins, 
 
 def pieces_for(outlines: Outlines, code: tuple[Ints, Ints, Ints], lexemes: tuple[Ints, Ints, Ints]) -> Pieces:
     """Return the pieces that hold tokens asked for: code and lexemes are (text, first token, token after the last), int64[N] each."""
-    found = [
-        _ranges(outlines.bounds, outlines.marks, *asked, column)
-        for column, asked in enumerate((code, lexemes))
-        if len(asked[0])
-    ]
-    ranges = np.concatenate(found) if found else np.zeros((0, 3), np.int64)
-    return Pieces(
-        *_merged(ranges[np.lexsort((ranges[:, 1], ranges[:, 0]))], outlines.bounds, outlines.marks, outlines.sizes)
-    )
+    return Pieces(*_pieces(*code, *lexemes, outlines.bounds, outlines.marks, outlines.sizes))
 
 
 def affordable(
@@ -194,6 +186,32 @@ def _ranges(bounds, marks, text, first, last, column):  # type: ignore[no-untype
             stop += 1
         out[number, 0], out[number, 1], out[number, 2] = text[number], begin, stop
     return out
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _pieces(text, first, last, other_text, other_first, other_last, bounds, marks, sizes):  # type: ignore[no-untyped-def]
+    """Return the columns of Pieces for ranges of code tokens and of lexemes."""
+    ranges = np.empty((len(text) + len(other_text), 3), np.int64)
+    ranges[: len(text)] = _ranges(bounds, marks, text, first, last, 0)
+    ranges[len(text) :] = _ranges(bounds, marks, other_text, other_first, other_last, 1)
+    return _merged(ranges[np.argsort((ranges[:, 0] << 32) + ranges[:, 1])], bounds, marks, sizes)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def in_pieces(text, token, piece_text, piece_marks, column):  # type: ignore[no-untyped-def]
+    """Return the piece that each token of a text lies in, and how many of its tokens are before the piece: int64[N] each."""
+    piece, before = np.empty(len(text), np.int64), np.empty(len(text), np.int64)
+    for number in range(len(text)):
+        low, high = 0, len(piece_text)
+        while high - low > 1:
+            middle = (low + high) // 2
+            is_later = piece_text[middle] > text[number]
+            if is_later or (piece_text[middle] == text[number] and piece_marks[middle, column] > token[number]):
+                high = middle
+            else:
+                low = middle
+        piece[number], before[number] = low, piece_marks[low, column]
+    return piece, before
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]

@@ -92,7 +92,9 @@ def _count(readings: Readings, verified: Verified, coverage: npt.NDArray[np.int3
 
 def _num_tokens(readings: Readings, rounds: list[Verified]) -> int:
     """Return how many code tokens the snippet has, in the reading of which a content covers most; else in the first one."""
-    most = np.max([one.covered for one in rounds], axis=0) if rounds else np.zeros(1, np.int64)
+    most = rounds[0].covered if rounds else np.zeros(1, np.int64)
+    for one in rounds[1:]:
+        most = np.maximum(most, one.covered)
     chosen = int(np.argmax(most))
     return int(readings.tokens.bounds[chosen + 1] - readings.tokens.bounds[chosen])
 

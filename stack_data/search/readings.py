@@ -87,9 +87,10 @@ def _different(tokens: Tokens, families: npt.NDArray[np.uint8]) -> npt.NDArray[n
 
 
 def _taken(tokens: Tokens, kept: npt.NDArray[np.int64]) -> Tokens:
-    """Return the tokens of some texts, one after the other."""
+    """Return the tokens of some texts, ascending, one after the other."""
     begins, ends = tokens.bounds[kept], tokens.bounds[kept + 1]
-    chosen = np.concatenate([np.arange(begin, end) for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)])
+    is_kept = np.zeros(len(tokens.bounds) - 1, np.bool_)
+    is_kept[kept] = True
+    chosen = is_kept.repeat(tokens.bounds[1:] - tokens.bounds[:-1])
     bounds = np.concatenate((np.zeros(1, np.int64), np.cumsum(ends - begins)))
-    columns = (column[chosen] for column in (tokens.code, tokens.kinds, tokens.starts, tokens.ends))
-    return Tokens(bounds, *columns)
+    return Tokens(bounds, tokens.code[chosen], tokens.kinds[chosen], tokens.starts[chosen], tokens.ends[chosen])

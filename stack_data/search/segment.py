@@ -143,9 +143,14 @@ class Segment:
         """The families of the languages in the dictionary of documents."""
         return np.array([family_of(one or None) for one in self.documents["language"].dictionary.to_pylist()], np.uint8)
 
+    @cached_property
+    def _language_codes(self) -> npt.NDArray[Any]:
+        """The places of documents' languages in their dictionary."""
+        return tables.numbers(self.documents["language"].indices)
+
     def families_of(self, rows: Ints) -> npt.NDArray[np.uint8]:
         """Return what documents are lexed as: uint8[N]."""
-        return np.asarray(self.families[tables.numbers(self.documents["language"].indices)[rows]])
+        return np.asarray(self.families[self._language_codes[rows]])
 
     @cached_property
     def _place_columns(self) -> dict[str, tuple[pa.Array | list[Any], Ints | None]]:

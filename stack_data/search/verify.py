@@ -19,7 +19,7 @@ from stack_data.search.chains import Chains, Flags, Ints, chains_of, enclosed, l
 from stack_data.search.classify import EXACT, REFORMATTED, RENAMED, classify, with_exact
 from stack_data.search.filters import LOOK_BACK, renamed_stretches
 from stack_data.search.lexer import Tokens, lex_bytes, lexemes_bytes
-from stack_data.search.outlines import BEGINNING, Outlines, Pieces, affordable, is_outlined, pieces_for
+from stack_data.search.outlines import BEGINNING, Outlines, Pieces, affordable, in_pieces, is_outlined, pieces_for
 from stack_data.search.protocol import Documents, SearchIndex
 from stack_data.search.readings import Readings
 from stack_data.search.spans import Spans, joined, places_in, spans_of
@@ -195,7 +195,10 @@ class _Round:
         if not group:
             return []
         placed = [_in_pieces(one, flags, read.pieces) for one, flags in group]
-        numbers = np.unique(np.concatenate([piece for piece, _ in placed]))
+        is_asked = np.zeros(len(read.pieces), np.bool_)
+        for piece, _ in placed:
+            is_asked[piece] = True
+        numbers = is_asked.nonzero()[0]
         begins, ends, families = read.begins[numbers], read.ends[numbers], read.families[numbers]
         if column:
             source = lexemes_bytes(read.data, begins, ends)
@@ -219,7 +222,8 @@ class _Round:
         chains, view, readings = chained.chains, chained.view, self.readings
         tokens = readings.lexemes if chained.column else readings.tokens
         is_blinded = view.name == BLINDED.name
-        rows = np.column_stack((np.flatnonzero(chosen), piece, shift))
+        rows = np.empty((len(piece), 3), np.int64)
+        rows[:, 0], rows[:, 1], rows[:, 2] = chosen.nonzero()[0], piece, shift
         runs, is_whole = common_runs(
             chains.pairs, chains.bounds, chains.begin, chains.end, rows, readings.blinded if is_blinded else tokens.code,
             tokens.bounds, view.hashes(source), source.bounds[:-1], used, view.guaranteed, MOST_COMPARED,
@@ -274,7 +278,6 @@ def _together(reaches: list[tuple[Ints, Ints, Ints]]) -> tuple[Ints, Ints, Ints]
 def _in_pieces(chained: _Chained, chosen: Flags, pieces: Pieces) -> tuple[Ints, Ints]:
     """Return the piece that each chosen chain lies in, and its token there less that of the reading."""
     chains = chained.chains
-    position = chains.pairs[chains.bounds[:-1][chosen], 4]
-    key = (pieces.text << 32) + pieces.marks[:, chained.column]
-    piece = key.searchsorted((chains.text[chosen] << 32) + position, side="right") - 1
-    return piece, chains.shift[chosen] - pieces.marks[piece, chained.column]
+    position = chains.heads[chosen, 4]
+    piece, before = in_pieces(chains.text[chosen], position, pieces.text, pieces.marks, chained.column)
+    return piece, chains.shift[chosen] - before
