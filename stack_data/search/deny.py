@@ -141,10 +141,10 @@ def _with_batch(known: Store, index: Index, gone: Documents) -> Store:
     numbers = np.array([number for number, sha in index.state.segments if (number, sha) in known.segments], np.int64)
     seen = np.union1d(known.seen[np.isin(known.seen >> 32, numbers)], gone)
     gathered: dict[str, list[Hashes]] = {rule.name: [np.empty(0, np.uint64)] for rule in RULES}
-    for lot in _each(index, _cut(index, gone), lambda rule, grams: np.unique(grams)):
+    for lot in _each(index, _cut(index, gone), lambda rule, grams: deny_store.each_once(grams)):
         for name, found in lot.items():
             gathered[name].append(found)
-    hashes = {name: np.unique(np.concatenate(lots)) for name, lots in gathered.items()}
+    hashes = {name: deny_store.each_once(np.concatenate(lots)) for name, lots in gathered.items()}
     if not any(map(len, hashes.values())):
         return replace(known, seen=seen)
     tables = {name: known.tables[name].with_batch(len(known.batches), one) for name, one in hashes.items()}
@@ -157,7 +157,7 @@ def _marked(store: Store, index: Index, added: Sequence[Segment] | None) -> Stor
 
     def stored(rule: Rule, grams: Hashes) -> npt.NDArray[np.int64]:
         at = find(store.tables[rule.name].hashes, store.tables[rule.name].table, grams)
-        return np.unique(at[at >= 0])
+        return deny_store.each_once(at[at >= 0])
 
     for lot in _each(index, _lots(index, True, added), stored):
         for name, found in lot.items():

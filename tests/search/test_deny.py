@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 
 from stack_data import storage
 from stack_data.errors import InputError
@@ -16,7 +18,7 @@ from stack_data.search import deny, deny_store
 from stack_data.search.build import add
 from stack_data.search.deny import DenyIndex, Refusal, erase, erase_texts, follow_locked, update
 from stack_data.search.deny_kernels import filter_of, find, refusing_run
-from stack_data.search.deny_store import DENY, MANIFEST
+from stack_data.search.deny_store import DENY, MANIFEST, each_once
 from stack_data.search.merge import merge
 from stack_data.search.removals import remove
 from tests.leaving import code
@@ -262,3 +264,8 @@ def test_a_run_refuses_when_it_is_long_exclusive_and_of_the_completion(
 
 def test_a_refusal_says_view_and_length() -> None:
     assert Refusal("code", 40).tokens == 40
+
+
+@given(some.lists(some.integers(0, 2**64 - 1) | some.integers(0, 3), max_size=50))
+def test_each_number_is_kept_once_and_in_order(values: list[int]) -> None:
+    assert each_once(np.array(values, np.uint64)).tolist() == sorted(set(values))
