@@ -4,7 +4,7 @@ Run: python bench/train.py [SHARDS] [--steps N] [--threads N] [--positions T] [-
      python bench/train.py SHARDS --checkpoint DIR [--tokens N]                                 quality
 Speed: GPTBigCode of the cpu-demo's size, bfloat16 autocast, AdamW, the same packed rows. Ours computes no attention across
 documents and none on padding; Trainer is given the same tokens and targets as unpacked causal rows, its default attention
-(sdpa), and as many threads. It needs accelerate, which the project does not: install it for the comparison. Contenders take
+(sdpa), and as many threads. Trainer needs accelerate (a development dependency). Contenders take
 turns, three rounds each; printed is the median of each and the ratio. On a CUDA device MFU is printed too, by the dense peak.
 Quality: bits per byte on the same held-out tokens (docs/training.md says which). The n-gram is trained on tokens of the train split
 drawn by the run's own mixture and seed, without cuts: once as many as the checkpoint has seen, once --tokens of them.
