@@ -194,7 +194,7 @@ def _owned(arguments: argparse.Namespace, needs_repository: bool) -> int:
         say(arguments, page.to_json(), page_text(page))
         return 0
     found = owners.owner(index, asked, aliases)
-    left_out = dropped(arguments.build).of(asked) if arguments.build else None
+    left_out = dropped(arguments.build).of(asked, aliases.gone) if arguments.build and aliases else None
     say(arguments, found.to_json() | {"dropped": left_out}, owned_text(found, left_out))
     return 0
 
@@ -221,11 +221,25 @@ def _text(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _own(arguments: argparse.Namespace, index: Any) -> list[Any]:
+    """Return whose code a scan leaves out: the names that were given, and what the build knows them by too."""
+    from stack_data.search import owners
+    from stack_data.search.aliases import aliases_of, build_around
+
+    own = [owners.asked_in(index, one) for one in arguments.own]
+    build = build_around(arguments.index)
+    aliases = aliases_of(build, arguments.index, lists_of(arguments)) if own and build else None
+    others = [[owners.asked_in(index, alias.target) for alias in aliases.of(one)] if aliases else [] for one in own]
+    for name, one, known in zip(arguments.own, own, others, strict=True):
+        if not any(owners.owner(index, asked).released.files for asked in (one, *known)):
+            sys.stderr.write(f"fairstack: the index has nothing of {name}, so nothing is left out for it\n")
+    return own + [asked for known in others for asked in known]
+
+
 def _scan(arguments: argparse.Namespace) -> int:
     from importlib.metadata import version
 
     from stack_data import storage
-    from stack_data.search import owners
     from stack_data.search.checkout import files_of, limits_of
     from stack_data.search.files_lookup import find
     from stack_data.search.query import match
@@ -237,7 +251,7 @@ def _scan(arguments: argparse.Namespace) -> int:
         raise ConfigError("--max-bytes and --max-file-bytes are at least 1")
     gc.enable()
     index, progress = _open(arguments), progress_of(arguments)
-    own = [owners.asked_in(index, one) for one in arguments.own]
+    own = _own(arguments, index)
     progress.begin("scan", None, None)
     with files_of(
         arguments.target, limits_of(arguments.max_bytes, arguments.max_file_bytes), tuple(arguments.exclude)

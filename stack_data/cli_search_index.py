@@ -121,6 +121,11 @@ def _build(arguments: argparse.Namespace) -> int:
 
 def _beside(releases: Sequence[Path]) -> Path:
     """Return the index of the build that releases are in."""
+    for one in releases:
+        if not one.is_dir():
+            raise ConfigError(f"{one} is no folder; name a release, such as build/NAME/releases/1.0.0")
+        if (one / "sources.lock.json").exists():
+            raise ConfigError(f"{one} is a build; name one of its releases, such as {one / 'releases' / '1.0.0'}")
     builds = {one.resolve().parent.parent for one in releases}
     if len(builds) > 1 or not (next(iter(builds)) / "sources.lock.json").exists():
         raise ConfigError(f"{releases[0]} is in no build, or the releases are in several; say where with --index INDEX")
@@ -249,6 +254,11 @@ def _remove(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     places, contents = sum(one.num_places for one in done), sum(one.num_contents for one in done)
     text = f"remove: {counted(places, 'place')} and {counted(contents, 'content')} taken out of every answer; to erase them: search merge"
+    if not places:
+        text = (
+            "remove: the index has nothing under these names that was not removed before; what later releases bring under them is removed too. "
+            "Other names of one repository: search repository"
+        )
     say(arguments, {"places": places, "contents": contents}, text)
     return 0
 

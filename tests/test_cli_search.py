@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,8 +61,13 @@ def test_the_index_of_a_builds_release_lies_in_the_build(capsys: pytest.CaptureF
     from stack_data.errors import ConfigError
 
     assert _beside([release()]) == build_folder().resolve() / "index"
+    (tmp_path / "downloaded" / "1.0.0").mkdir(parents=True)
     with pytest.raises(ConfigError, match="--index"):
         _beside([tmp_path / "downloaded" / "1.0.0"])
+    with pytest.raises(ConfigError, match="is no folder"):
+        _beside([tmp_path / "nowhere"])
+    with pytest.raises(ConfigError, match=r"is a build; name one of its releases"):
+        _beside([build_folder()])
 
 
 def test_a_snippet_is_found_with_file_lines_and_licence(
@@ -225,3 +231,68 @@ def test_the_hashes_of_a_file_are_erased(capsys: pytest.CaptureFixture[str], ind
     path.write_bytes(b"\0\1\2")
     done, _, error = run(capsys, "deny", index, "--erase-file", path)
     assert done and "has no text whose hashes could be erased" in error
+
+
+def test_an_empty_argument_is_refused_and_nothing_is_made(
+    capsys: pytest.CaptureFixture[str], index: Path, tmp_path: Path
+) -> None:
+    for words in (
+        ["deny", index, "--erase", ""],
+        ["scan", index, ""],
+        ["scan", index, tmp_path, "--sarif="],
+        ["text", index, ""],
+    ):
+        with pytest.raises(SystemExit):
+            run(capsys, *words)
+        assert "an argument is empty" in capsys.readouterr().err
+    assert not (index / "deny").exists()
+
+
+def test_an_argument_that_is_no_utf_8_is_refused(capsys: pytest.CaptureFixture[str], index: Path) -> None:
+    with pytest.raises(SystemExit):
+        run(capsys, "text", index, "caf\udcff")
+    assert "no text in UTF-8" in capsys.readouterr().err
+
+
+def test_a_removal_of_what_is_not_there_says_so(capsys: pytest.CaptureFixture[str], index: Path) -> None:
+    done, told, _ = run(capsys, "remove", index, "--owner", "github.com/nobody")
+    assert done == 0 and "nothing under these names" in told
+
+
+def test_ones_own_is_known_by_its_other_names(capsys: pytest.CaptureFixture[str], index: Path, tmp_path: Path) -> None:
+    around = tmp_path / "corpus"
+    shutil.copytree(build_folder(), around, ignore=shutil.ignore_patterns("index"))
+    shutil.copytree(index, around / "index")
+    (tmp_path / "checkout").mkdir()
+    (tmp_path / "checkout" / "http.py").write_text(HTTP)
+    found = {
+        name: value_of(capsys, "scan", around / "index", tmp_path / "checkout", "--own", name)["summary"]["own"]
+        for name in ("github.com/jane/lib", "github.com/jane-before/lib")
+    }
+    assert found["github.com/jane/lib"] == found["github.com/jane-before/lib"] == 1
+    _, _, error = run(capsys, "scan", around / "index", tmp_path / "checkout", "--own", "github.com/nobody/lib")
+    assert "has nothing of github.com/nobody/lib" in error
+
+
+def test_what_was_removed_is_in_no_count_of_what_was_dropped(capsys: pytest.CaptureFixture[str], index: Path) -> None:
+    asked = ("repository", index, "github.com/jane/lib", "--build", build_folder())
+    assert value_of(capsys, *asked)["dropped"]["files"] > 0
+    value_of(capsys, "remove", index, "--repository", "github.com/jane/lib")
+    assert value_of(capsys, *asked)["dropped"]["files"] == 0
+
+
+def test_a_damaged_index_is_built_anew_and_what_was_removed_stays_out(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "new"
+    value_of(capsys, "build", release(), "--index", folder, "--keywords")
+    value_of(capsys, "remove", folder, "--repository", "github.com/john/tool")
+    value_of(capsys, "deny", folder)
+    (folder / "segments" / "1" / "code.samples").write_bytes(b"")
+    done, _, error = run(capsys, "owner", folder, "jane")
+    assert done == 1 and "delete index.json and build the index anew" in error
+    (folder / "index.json").unlink()
+    value_of(capsys, "build", release(), "--index", folder)
+    assert value_of(capsys, "verify", folder)["problems"] == []
+    assert value_of(capsys, "repository", folder, "github.com/john/tool")["released"]["files"] == 0
+    assert value_of(capsys, "text", folder, "parse request")["num_files"] == 1

@@ -64,16 +64,19 @@ class Aliases:
                 at += 1
         return self._allowed(list(found)) if found else []
 
-    def _allowed(self, found: list[Alias]) -> list[Alias]:
-        gone = _removed(self.index, [one.key for one in found])
-        hidden = self._hidden(found)
-        return [one for one, *out in zip(found, gone, hidden, strict=True) if not any(out)]
+    def gone(self, names: Sequence[str]) -> list[bool]:
+        """Return which names of repositories (host/owner/repo) were removed from the index, or are hidden."""
+        removed = _removed(self.index, [repository_key(*_split(one)) for one in names])
+        return [any(out) for out in zip(removed, self._hidden(names), strict=True)]
 
-    def _hidden(self, found: Sequence[Alias]) -> list[bool]:
+    def _allowed(self, found: list[Alias]) -> list[Alias]:
+        return [one for one, is_gone in zip(found, self.gone([one.name for one in found]), strict=True) if not is_gone]
+
+    def _hidden(self, found: Sequence[str]) -> list[bool]:
         """Return which names the lists would hide, were there a repository of that name."""
         if not self.lists:
             return [False] * len(found)
-        names = [_split(one.name) for one in found]
+        names = [_split(one) for one in found]
         table = pa.table({name: [one[at] for one in names] for at, name in enumerate(("host", "owner", "repo"))})
         count = len(found)
         places = Places(pa.nulls(count, pa.string()), np.arange(count), pa.array([""] * count))

@@ -23,7 +23,7 @@ from stack_data import storage
 from stack_data.errors import InputError
 from stack_data.memory import give_back
 from stack_data.progress import Progress, Silent
-from stack_data.search import deny, index_state, removals
+from stack_data.search import deny, deny_store, index_state, removals
 from stack_data.search.gathered import contents_of
 from stack_data.search.index_state import SEGMENTS, State
 from stack_data.search.protocol import Release
@@ -66,7 +66,15 @@ def build(
 def _strangers(folder: Path) -> list[str]:
     if not folder.is_dir():
         return ["a file of that name"]
-    own = {storage.LOCK_NAME, SEGMENTS, removals.LOG, removals.APPLIED, removals.LOCK}
+    own = {
+        storage.LOCK_NAME,
+        SEGMENTS,
+        index_state.KEYWORDS,
+        deny_store.DENY,
+        removals.LOG,
+        removals.APPLIED,
+        removals.LOCK,
+    }
     return sorted(name for name in os.listdir(folder) if name not in own and not name.endswith(".tmp"))
 
 

@@ -32,7 +32,7 @@ from stack_data.errors import InputError
 from stack_data.search import deny_store
 from stack_data.search.deny_kernels import find, refusing_run
 from stack_data.search.deny_store import DENY, Bools, Hashes, Store
-from stack_data.search.families import family_of
+from stack_data.search.families import family_names, family_of
 from stack_data.search.index import Index, open_index
 from stack_data.search.kgrams import kgrams
 from stack_data.search.lexer import Tokens, lex
@@ -265,12 +265,19 @@ class DenyIndex:
         return self._store.num_hashes
 
     def refusal(self, before: str, completion: str, language: str | None = None) -> Refusal | None:
-        """Return why a completion after some text is refused, None when it is not. language: a Linguist name."""
+        """Return why a completion after some text is refused, None when it is not. language: a Linguist name; without it the text is
+        read as every family of languages, which takes as many times as long."""
         if not len(self):
             return None
         head = len(before.encode("utf-8", "replace"))
         text = before + completion
-        tokens = lex(pa.array([text.encode("utf-8", "replace")], pa.large_binary()), family_of(language))
+        raw = pa.array([text.encode("utf-8", "replace")], pa.large_binary())
+        families = range(len(family_names())) if language is None else (family_of(language),)
+        found = (self._refusal(lex(raw, family), head) for family in families)
+        return next((one for one in found if one is not None), None)
+
+    def _refusal(self, tokens: Tokens, head: int) -> Refusal | None:
+        """Return why a text as it is read in one family is refused; head: where the completion begins, in bytes."""
         # A token that the completion ends belongs to it.
         first = int(np.searchsorted(tokens.ends, head, side="right"))
         for rule in RULES:

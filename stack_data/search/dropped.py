@@ -10,7 +10,7 @@ Choice: the fold is made anew for each question, seconds for a large build; a se
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,11 +44,16 @@ class Dropped:
     repository: npt.NDArray[np.int64]
     table: pa.Table
 
-    def of(self, asked: Asked) -> dict[str, Any]:
-        """Return what was dropped of an owner or repository, most files first, as JSON values."""
+    def of(self, asked: Asked, gone: Callable[[Sequence[str]], list[bool]] | None = None) -> dict[str, Any]:
+        """Return what was dropped of an owner or repository, most files first, as JSON values.
+
+        gone: of `Aliases`; a repository of which a name was removed from the index since, or is hidden, is not counted.
+        """
         hosts = sorted({key.partition("/")[0] for names in self.keys for key in names})
         starts = beginnings(asked, hosts)
         mine = np.array([any(_is_of(key, starts) for key in names) for names in self.keys], bool)
+        for row in np.flatnonzero(mine).tolist() if gone else ():
+            mine[row] = not any(gone(self.keys[row]))  # type: ignore[misc]
         chosen = self.table.filter(pa.array(mine[self.repository])) if len(mine) else self.table
         counts = chosen.group_by("reason").aggregate([("num_bytes", "sum"), ("num_bytes", "count")]).to_pylist()
         found = [

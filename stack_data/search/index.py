@@ -32,12 +32,12 @@ _ROW = 0xFFFFFFFF
 _TRIES = 5
 
 
-def open_index(folder: Path, lists: Sequence[SuppressionList] = ()) -> Index:
-    """Open an index to be asked; what the lists name, masked or removed, is hidden.
+def open_index(folder: Path | str, lists: Sequence[SuppressionList] = ()) -> Index:
+    """Open an index, a folder, to be asked; what the lists name, masked or removed, is hidden.
 
     Raises InputError when the folder is no index, is damaged, or was made with other parameters or another lexer.
     """
-    return _opened(folder, tuple(lists), {})
+    return _opened(Path(folder), tuple(lists), {})
 
 
 def _opened(folder: Path, lists: tuple[SuppressionList, ...], known: dict[tuple[int, str], Segment]) -> Index:

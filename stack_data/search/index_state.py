@@ -25,7 +25,7 @@ from stack_data.search.protocol import Release
 from stack_data.search.views import VIEWS
 
 FORMAT = "fairstack-index/2"
-INDEX, SEGMENTS = "index.json", "segments"
+INDEX, SEGMENTS, KEYWORDS = "index.json", "segments", "keywords"
 MAX_RELEASES = 64
 """Bits of a mask."""
 
@@ -67,16 +67,21 @@ def read(folder: Path) -> State:
         )
     value = storage.read_json(path)
     if not isinstance(value, dict):
-        raise InputError(f"{path} is damaged: it holds no object; build the index anew")
+        raise InputError(
+            f"{path} is damaged: it holds no object; delete index.json and build the index anew (removals stay)"
+        )
     if value.get("format") != FORMAT:
         raise InputError(f"{path} is of format {value.get('format')!r}, this version reads {FORMAT!r}")
     check = value.pop("check", None)
     if check != _check(value):
-        raise InputError(f"{path} is damaged: its bytes are not those that were written; build the index anew")
+        raise InputError(
+            f"{path} is damaged: its bytes are not those that were written; delete index.json and build the index anew (removals stay)"
+        )
     for name, wanted in parameters().items():
         if value.get(name) != wanted:
             raise InputError(
-                f"{path}: the index was made with {name} {value.get(name)!r}, this version asks with {wanted!r}; build the index anew"
+                f"{path}: the index was made with {name} {value.get(name)!r}, this version asks with {wanted!r}"
+                "; delete index.json and build the index anew (removals stay)"
             )
     releases = tuple(
         Release(one["name"], one["version"], one["identity"], one.get("key", "")) for one in value["releases"]

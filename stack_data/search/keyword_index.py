@@ -30,6 +30,7 @@ from stack_data.search.files_lookup import facts_json
 from stack_data.search.hiding import repository_rows
 from stack_data.search.highlights import Line, highlights, holds
 from stack_data.search.index import Index, open_index
+from stack_data.search.index_state import KEYWORDS
 from stack_data.search.keyword import Keyed, Keywords
 from stack_data.search.keyword_query import LANGUAGE, LICENSE, PATH, REPOSITORY, Clause, clauses_of
 from stack_data.search.names import is_of
@@ -37,7 +38,6 @@ from stack_data.search.owned import hosts_of
 from stack_data.search.protocol import Facts
 from stack_data.search.segment import Segment
 
-KEYWORDS = "keywords"
 MOST_FILES = 1000
 """Hits that a page may reach; further ones are counted at most."""
 _BATCH_BYTES = 8 << 20

@@ -29,7 +29,9 @@ def snippet_text(answer: Answer, is_all: bool = False) -> str:
     """Return the matches of a snippet, what could be found at all, and where was looked. is_all: every place of every match."""
     lines = [line for one in answer.matches for line in _match(one, is_all)]
     if answer.capped:
-        lines.append("more was found than is listed, or looking was stopped: search for a shorter piece")
+        lines.append(
+            "capped: more contents hold this than are listed, or looking was stopped; a rarer or a longer piece tells more"
+        )
     contents = len({one.content_id for one in answer.matches})
     found = f"{counted(len(answer.matches), 'match', 'matches')} in {counted(contents, 'file')}"
     return "\n".join([*lines, _findable(answer.num_tokens), f"snippet: {found}; {_labels(answer)}"])

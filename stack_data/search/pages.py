@@ -33,7 +33,7 @@ def map_file(path: Path, num_bytes: int | None = None) -> Bytes:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     if num_bytes is not None and size != num_bytes:
         raise InputError(
-            f"{path} is damaged: it has {size:,} bytes, its manifest says {num_bytes:,}; build the index anew"
+            f"{path} is damaged: it has {size:,} bytes, its manifest says {num_bytes:,}; delete index.json and build the index anew (removals stay)"
         )
     return found
 
@@ -96,7 +96,9 @@ class Pages:
 
     def damaged(self) -> InputError:
         """Return the error for a page with another sum."""
-        return InputError(f"{self.path} is damaged: its bytes are not those that were written; build the index anew")
+        return InputError(
+            f"{self.path} is damaged: its bytes are not those that were written; delete index.json and build the index anew (removals stay)"
+        )
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]

@@ -200,7 +200,8 @@ def recover(folder: Path, segments: Sequence[Segment]) -> Stated:
         rows = rows_of(entries, segment)
         if len(np.setdiff1d(np.flatnonzero(segment.tombstones), rows)):
             raise InputError(
-                f"{segment.folder / TOMBSTONES} hides places that {path} does not name: one of the two is damaged; build the index anew"
+                f"{segment.folder / TOMBSTONES} hides places that {path} does not name: one of the two is damaged"
+                "; delete index.json and build the index anew (removals stay)"
             )
         bury(segment, rows)
     now = gone.stated_of(size, segments)

@@ -88,7 +88,7 @@ class SampleTable:
         begins, ends = _layout(num_samples, num_documents)
         if begins[-1] != len(pages.raw):
             raise InputError(
-                f"{pages.path} is damaged: {num_samples:,} samples do not fit its size; build the index anew"
+                f"{pages.path} is damaged: {num_samples:,} samples do not fit its size; delete index.json and build the index anew (removals stay)"
             )
         pages.check(begins[1], ends[1])
         views = (

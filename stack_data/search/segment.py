@@ -58,19 +58,23 @@ class _Files:
     def open(cls, folder: Path, sha256: str) -> _Files:
         path = folder / MANIFEST
         if storage.sha256_file(path) != sha256:
-            raise InputError(f"{path} is damaged: the index names another one; build the index anew")
+            raise InputError(
+                f"{path} is damaged: the index names another one; delete index.json and build the index anew (removals stay)"
+            )
         made = cls(folder, manifest.read(path))
         raw = made.mapped(SUMS)
         if hashlib.sha256(raw.data).hexdigest() != made.listed.outputs[SUMS].sha256:
             raise InputError(
-                f"{folder / SUMS} is damaged: its bytes are not those of the manifest; build the index anew"
+                f"{folder / SUMS} is damaged: its bytes are not those of the manifest; delete index.json and build the index anew (removals stay)"
             )
         made._cut(raw.view(np.uint64))
         return made
 
     def mapped(self, name: str) -> Bytes:
         if name not in self.listed.outputs:
-            raise InputError(f"{self.folder / MANIFEST} is damaged: it lists no {name}; build the index anew")
+            raise InputError(
+                f"{self.folder / MANIFEST} is damaged: it lists no {name}; delete index.json and build the index anew (removals stay)"
+            )
         return map_file(self.folder / name, self.listed.outputs[name].num_bytes)
 
     def _cut(self, sums: Sums) -> None:
@@ -99,7 +103,9 @@ class _Files:
         except (OSError, pa.ArrowException) as error:
             raise InputError(f"{path} is damaged or no Arrow file: {storage.first_line(error)}") from error
         if not batch.schema.equals(schema):
-            raise InputError(f"{path} has other columns than this version reads; build the index anew")
+            raise InputError(
+                f"{path} has other columns than this version reads; delete index.json and build the index anew (removals stay)"
+            )
         return batch
 
 
@@ -227,7 +233,7 @@ def _map_tombstones(path: Path, num_places: int) -> Bytes:
         with path.open("rb") as file:
             if file.seek(0, 2) != num_places:
                 raise InputError(
-                    f"{path} is damaged: it has another size than one byte per place; build the index anew"
+                    f"{path} is damaged: it has another size than one byte per place; delete index.json and build the index anew (removals stay)"
                 )
             return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
     except OSError as error:

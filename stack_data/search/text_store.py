@@ -120,7 +120,9 @@ class TextStore:
             raise self._damaged()
 
     def _damaged(self) -> InputError:
-        return InputError(f"{self._path} is damaged: its bytes are not those that were written; build the index anew")
+        return InputError(
+            f"{self._path} is damaged: its bytes are not those that were written; delete index.json and build the index anew (removals stay)"
+        )
 
     def block(self, number: int) -> bytes:
         """Return the text of one block; InputError when it is damaged."""

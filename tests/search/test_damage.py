@@ -118,7 +118,7 @@ def test_verify_checks_the_order_of_hashes(made: Path) -> None:
 
 def test_another_lexer_or_format_is_named(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index_state, "LEXER_VERSION", 99)
-    with pytest.raises(InputError, match="made with lexer 2, this version asks with 99; build the index anew"):
+    with pytest.raises(InputError, match="made with lexer 2, this version asks with 99; delete index.json and build"):
         open_index(made)
     monkeypatch.setattr(index_state, "FORMAT", "fairstack-index/3")
     with pytest.raises(InputError, match="is of format 'fairstack-index/2', this version reads 'fairstack-index/3'"):

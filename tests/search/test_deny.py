@@ -48,6 +48,14 @@ def test_removed_code_is_refused_after_its_text_was_erased(purged: Path) -> None
     assert index.refusal("", spaced, "Python") is not None
 
 
+def test_removed_code_is_refused_whatever_its_language(purged: Path) -> None:
+    index = DenyIndex(purged)
+    assert index.refusal("", HTTP) is not None
+    renamed = index.refusal("", RENAMED)
+    assert renamed is not None and renamed.view == "blinded"
+    assert index.refusal("", code("main")) is None
+
+
 def test_renamed_code_is_refused_as_blinded(purged: Path) -> None:
     refused = DenyIndex(purged).refusal("", RENAMED, "Python")
     assert refused is not None and refused.view == "blinded" and refused.tokens >= 50
