@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -108,7 +109,8 @@ def _train(arguments: argparse.Namespace) -> int:
         return 0
     measured = done.measured.to_json() if done.measured else None
     value = {
-        "run": str(done.folder), "checkpoint": str(done.checkpoint), "step": done.step, "loss": done.loss, "evaluation": measured,
+        "run": str(done.folder), "checkpoint": str(done.checkpoint), "step": done.step,
+        "loss": done.loss if math.isfinite(done.loss) else None, "evaluation": measured,
         "tokens_per_second": round(done.tokens_per_second, 1),
     }  # fmt: skip
     score = f", {done.measured.bits_per_byte:.3f} bits per byte held out" if done.measured else ""

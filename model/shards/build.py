@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.shards.part import Held, Maker, documents_path, ids_of, places_path
+from model.shards.shards import open_shards
 from model.shards.sources import SPLITS, Part, Source, parts_of, plan_of, read_sources
 from model.shards.tables import (
     DOCUMENTS,
@@ -76,6 +77,7 @@ def build_shards(
         known = manifest.read_if_present(out / MANIFEST)
         if known is not None:
             _refuse_other(out, known.plan, plan)
+            open_shards(out)  # what is missing or cut off is no folder to be left as it is
             shutil.rmtree(out / PARTS, ignore_errors=True)
             return _built(out, known, False)
         _begin(out, plan)

@@ -124,11 +124,13 @@ def _mapped(path: Path, num_bytes: int, dtype: Any) -> npt.NDArray[Any]:
         size = path.stat().st_size
         if size != num_bytes:
             raise InputError(
-                f"{path} is damaged: it has {size:,} bytes, and the manifest says {num_bytes:,}; make the shards again"
+                f"{path} is damaged: it has {size:,} bytes, and the manifest says {num_bytes:,}; delete the folder and make the shards again"
             )
         return np.memmap(path, dtype, "r").view(np.ndarray) if size else np.empty(0, dtype)
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}; make the shards again") from error
+        raise InputError(
+            f"{path} cannot be read: {error.strerror}; delete the folder and make the shards again"
+        ) from error
 
 
 def _check_ranges(
@@ -137,5 +139,5 @@ def _check_ranges(
     sizes = np.array([len(one) for one in files], np.int64)
     if len(file) and (file.max() >= len(sizes) or (end > sizes[file]).any()):
         raise InputError(
-            f"{folder / DOCUMENTS_FILE} is damaged: it names tokens beyond the end of a file; make the shards again"
+            f"{folder / DOCUMENTS_FILE} is damaged: it names tokens beyond the end of a file; delete the folder and make the shards again"
         )

@@ -26,7 +26,7 @@ from model.training.energy import EnergyMeter
 from model.training.engine import Done, Engine
 from model.training.held_out import HeldOut, held_out
 from model.training.parallel import Ranks, agree, joined
-from model.training.resume import refuse_other_config, refuse_other_data
+from model.training.resume import refuse_other_base, refuse_other_config, refuse_other_data
 from model.training.saving import read_state
 from stack_data import storage
 from stack_data.errors import ConfigError
@@ -84,6 +84,8 @@ def assemble(
     if saved:
         refuse_other_data(list(data.facts.shards), saved["shards"], home)
         refuse_other_config(config, saved["config"], saved["step"], home)
+        if init and (init / "config.json").exists():  # a base model that is gone is not needed any more
+            refuse_other_base(base_model.base_facts(init), saved.get("base"), home)
     elif ranks.is_first:
         storage.write_json(home / "config.json", config.resolved())
     source = checkpoint or init
@@ -183,6 +185,8 @@ def _restore(parts: Parts, checkpoint: Path) -> None:
     parts.engine.guard.restore(dict(progress.guard))
     parts.checkpoint, parts.step, parts.targets = checkpoint, progress.step, progress.targets
     parts.packer.begin_at(*progress.window)
+    # What a checkpoint states of those before it cannot name itself.
+    parts.lineage.checkpoints.append({"step": progress.step, "identity": checkpoints.identity(checkpoint)})
     parts.before = restored(checkpoint / EXPOSURE, parts.data.train.content_ids)
     if parts.ranks.is_first:
         names = [group.name for group in parts.data.train.groups]

@@ -60,7 +60,7 @@ class OptimizerConfig(Model):
 
     name: Literal["adamw", "muon"] = "adamw"
     """adamw; or muon: torch.optim.Muon for the matrices of the blocks, AdamW for the rest."""
-    lr: float = Field(4e-4, gt=0)
+    lr: float = Field(4e-4, gt=0, allow_inf_nan=False)
     """Highest learning rate of AdamW."""
     matrix_lr: float = Field(0.0, ge=0)
     """Highest learning rate of Muon, of updates with AdamW's usual size; 0: `lr`."""
@@ -128,7 +128,7 @@ class EvaluationConfig(Model):
     final_tokens: int = Field(2_000_000, ge=1)
     """Tokens at the end of the run."""
     context: int = Field(0, ge=0)
-    """Positions of a row that are only context at the end of the run; more of it costs time and shows longer memory."""
+    """Positions of a row that are only context at the end of the run, fewer than it has; more of it costs time and shows longer memory."""
     fim_items: int = Field(100, ge=0)
     """Lines that are left out of validation documents and filled in, greedily; asked for in both orders."""
     fim_tokens: int = Field(48, ge=1)
@@ -198,6 +198,15 @@ class ModelConfig(Model):
     run: RunConfig = RunConfig()
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @model_validator(mode="after")
+    def _fits(self) -> ModelConfig:
+        if self.evaluation.context >= self.train.positions:
+            raise ValueError(
+                f"'evaluation.context' is {self.evaluation.context}: it must be less than the {self.train.positions} positions of a row, "
+                "'train.positions'"
+            )
+        return self
 
     def resolved(self) -> dict[str, Any]:
         """Return every value as plain JSON values."""

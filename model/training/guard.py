@@ -39,8 +39,8 @@ class Guard:
             self.skipped += 1
             if self.bad_steps >= self.max_bad_steps:
                 raise Diverged(
-                    f"step {step}: loss {loss} and gradient norm {norm} for {self.bad_steps} steps in a row; the last checkpoint is intact: "
-                    "lower optimizer.lr or raise schedule.warmup and go on from it"
+                    f"step {step}: loss {loss} and gradient norm {norm} for {self.bad_steps} steps in a row; checkpoints before them "
+                    "are as they were: go on from one in a run of another name, with --init CHECKPOINT and a lower optimizer.lr or a longer warm-up"
                 )
             return False
         self.bad_steps = 0
@@ -49,8 +49,8 @@ class Guard:
         self.high_steps = self.high_steps + 1 if self.mean > self.lowest + self.divergence else 0
         if self.high_steps >= PATIENCE:
             raise Diverged(
-                f"step {step}: the mean loss is {self.mean:.3f}, {self.mean - self.lowest:.3f} above its lowest, for {PATIENCE} steps; the last "
-                "checkpoint is intact: lower optimizer.lr and go on from it"
+                f"step {step}: the mean loss is {self.mean:.3f}, {self.mean - self.lowest:.3f} above its lowest, for {PATIENCE} steps; checkpoints "
+                "before are as they were: go on from one in a run of another name, with --init CHECKPOINT and a lower optimizer.lr"
             )
         return True
 

@@ -8,6 +8,7 @@ reads like that of a run that was never killed.
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -104,7 +105,10 @@ class Journal:
     def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
         """Add a line, and its numbers as scalars; StorageError when the disk refuses."""
         try:
-            self._file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
+            told = {
+                name: None if isinstance(one, float) and not math.isfinite(one) else one for name, one in values.items()
+            }
+            self._file.write(json.dumps({"kind": kind, "step": step, **told}) + "\n")
             self._file.flush()
         except OSError as error:
             raise storage.refused(self._path, error) from error

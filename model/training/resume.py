@@ -47,5 +47,14 @@ def refuse_other_data(shards: list[Mapping[str, Any]], saved: list[Mapping[str, 
         )
 
 
+def refuse_other_base(base: Mapping[str, Any], saved: Mapping[str, Any] | None, home: Path) -> None:
+    """Raise StaleBuildError unless the base model that is named is the one that the run began from."""
+    if saved is None or base["weights_sha256"] != saved["weights_sha256"]:
+        began = f"from {saved['name']}" if saved else "without a base model"
+        raise StaleBuildError(
+            f"{home} was begun {began}, and --init names {base['name']}: another one. To train anew, give the run another name: --set name=..."
+        )
+
+
 def _same_rates(before: ScheduleConfig, now: ScheduleConfig, step: int) -> bool:
     return all(factor(before, one) == factor(now, one) for one in range(1, step + 1))

@@ -102,7 +102,7 @@ class _Loop:
             Journal(parts.home, self._first, show(self._steps, self._first)) if self.ranks.is_first else None
         )
         self._peak = peak_of(torch.cuda.get_device_name()) if self.ranks.device != "cpu" else None
-        self._loss = float("nan")
+        self._loss, self._told, self._last = float("nan"), "", self._steps
         self._measured: Measured | None = None
         self._final: Measured | None = None
         self._checkpoint = parts.checkpoint
@@ -110,7 +110,7 @@ class _Loop:
 
     def carry_out(self, stop_after: int | None) -> Trained:
         """Make the steps that are left."""
-        last = min(self._steps, stop_after or self._steps)
+        last = self._last = min(self._steps, stop_after or self._steps)
         run, config = self.config.run, self.config
         loader = Loader(
             self.parts.packer, self.ranks, config.train.rows, self._first + 1, last, run.loader_threads, run.ahead
@@ -158,17 +158,30 @@ class _Loop:
             "skipped": self.parts.engine.guard.skipped,
         }  # fmt: skip
         self._journal.write("step", step, values | ({"mfu": round(share, 4)} if share is not None else {}))
-        told = f"loss {self._loss:.3f}, {rate:,.0f} tokens/s" + (f", MFU {share:.1%}" if share is not None else "")
+        self._told = f"loss {self._loss:.3f}, {rate:,.0f} tokens/s" + (
+            f", MFU {share:.1%}" if share is not None else ""
+        )
+        if not self._evaluates(step):
+            self._show(step)
+
+    def _show(self, step: int) -> None:
+        """Tell people how far it is, with the newest evaluation."""
         score = f", {self._measured.bits_per_byte:.3f} bits per byte held out" if self._measured else ""
-        self._journal.show(step, told + score)
+        if self._journal and self._told:
+            self._journal.show(step, self._told + score)
+
+    def _evaluates(self, step: int) -> bool:
+        """Return whether the model is measured after a step."""
+        every = self.config.evaluation.every
+        return bool(every and step % every == 0) or step == self._last
 
     def _pause(self, step: int, last: int) -> bool:
         """Evaluate and save where it is time to; say whether anything was done."""
-        every, is_last = self.config.evaluation.every, step == last
-        evaluates = bool(every and step % every == 0) or is_last
+        is_last, evaluates = step == last, self._evaluates(step)
         saves = step % self.config.checkpoint.every == 0 or is_last
         if evaluates:
             self._evaluate(step)
+            self._show(step)
         if saves:
             score = self._measured.bits_per_byte if evaluates and self._measured else None
             self._checkpoint = save(self.parts, step, score, self._final)

@@ -238,3 +238,15 @@ def test_places_of_a_document_are_kept_for_opt_outs_to_come(tmp_path: Path) -> N
         ("exact", "ann", 0),
         ("near", "zoe", 0),
     ]
+
+
+@pytest.mark.parametrize("change", ["missing", "cut"])
+def test_damaged_shards_are_not_left_as_they_are(tmp_path: Path, change: str) -> None:
+    folder = made(tmp_path)
+    path = folder / "tokens-00000.bin"
+    raw = path.read_bytes()
+    path.unlink()
+    if change == "cut":
+        path.write_bytes(raw[:-2])
+    with pytest.raises(InputError, match="make the shards again"):
+        build_shards([tmp_path / "release/1.0.0"], tokenizer_folder(), folder)

@@ -40,6 +40,8 @@ def test_the_demo_names_the_demo_release() -> None:
         ("[optimzer]\nlr = 1\n", "unknown key 'optimzer'; did you mean 'optimizer'"),
         ("[optimizer]\nlr = -1\n", "'optimizer.lr': .* greater than 0 .seen: -1."),
         ("[run]\ncompile = 1\n", "must be true or false"),
+        ("[evaluation]\ncontext = 4096\n", "'evaluation.context' is 4096: it must be less than"),
+        ("[optimizer]\nlr = inf\n", "optimizer.lr"),
         ("[decoder]\nlayers = 2\nhidden = 30\nheads = 4\n", "30"),
     ],
 )

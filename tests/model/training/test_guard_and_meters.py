@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import struct
 from pathlib import Path
@@ -13,6 +14,7 @@ from model.training.config import OptimizerConfig
 from model.training.energy import EnergyMeter
 from model.training.events import EventFile, crc32c
 from model.training.guard import PATIENCE, Diverged, Guard
+from model.training.journal import LOG, Journal, Silent
 from model.training.meters import co2_grams, mfu, peak_of
 from model.training.optimizers import make_optimizers
 
@@ -115,3 +117,17 @@ def test_muon_has_the_matrices_of_blocks_and_adamw_the_rest_without_decay_where_
     assert [(group["names"], group["weight_decay"]) for group in adamw.param_groups] == [
         (["embed_tokens.weight"], 0.1), (["blocks.0.qkv.bias", "norm.weight"], 0.0),
     ]  # fmt: skip
+
+
+def test_the_log_is_json_where_a_loss_is_no_number(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, 0, Silent())
+    journal.write("step", 1, {"loss": float("nan"), "norm": float("inf"), "rate": 0.5})
+    journal.close()
+    told = (tmp_path / LOG).read_text()
+    assert json.loads(told, parse_constant=pytest.fail) == {
+        "kind": "step",
+        "step": 1,
+        "loss": None,
+        "norm": None,
+        "rate": 0.5,
+    }

@@ -52,9 +52,12 @@ def test_a_run_learns_and_its_log_says_so(home: Path, whole: Path) -> None:
 
 
 def test_a_stopped_run_goes_on_bit_for_bit_whatever_the_loader(home: Path, whole: Path) -> None:
-    trained(home, "name=stopped", stop_after=3)
+    stopped = checkpoints.identity(trained(home, "name=stopped", stop_after=3).checkpoint)
     done = trained(home, "name=stopped", "run.loader_threads=3", "run.ahead=7")
     assert same(done.checkpoint, whole)
+    told = json.loads((done.checkpoint / "lineage.json").read_text())["checkpoints"]
+    assert {"step": 3, "identity": stopped} in told
+    assert len({one["step"] for one in told}) == len(told)
 
 
 def test_muon_and_its_adamw_go_on_bit_for_bit(home: Path) -> None:
@@ -192,6 +195,16 @@ def test_training_goes_on_from_a_base_model_and_the_card_says_so(home: Path, who
     assert "license: bigcode-openrail-m" in card
     assert "not governed by the releases and opt-outs above" in card
     assert log(done)[0]["loss"] < 5.9
+
+
+def test_another_base_model_is_refused_for_a_run_that_was_begun(home: Path, whole: Path) -> None:
+    base = shutil.copytree(whole, home / "one-base")
+    done = trained(home, "name=based", "schedule.steps=3", init=base, stop_after=1)
+    other = shutil.copytree(done.checkpoint, home / "other-base")
+    with pytest.raises(StaleBuildError, match="was begun from one-base, and --init names other-base"):
+        trained(home, "name=based", "schedule.steps=3", init=other)
+    shutil.rmtree(base)  # its weights stand in the run's checkpoint
+    assert trained(home, "name=based", "schedule.steps=3").step == 3
 
 
 def test_answers_longer_than_the_network_are_cut_to_half_its_context(home: Path) -> None:
