@@ -124,7 +124,9 @@ def _train(arguments: argparse.Namespace) -> int:
 def _exposure(arguments: argparse.Namespace) -> int:
     import re
 
-    from model.lineage.exposure import exposure
+    from model.lineage import record
+    from model.lineage.exposure import NAME, exposure
+    from model.training import checkpoints
     from stack_data import registry
     from stack_data.release.removal_list import read
 
@@ -138,9 +140,12 @@ def _exposure(arguments: argparse.Namespace) -> int:
         found = read(registry.raw(location, Path()), location, arguments.key)
         contents += found.removal.contents.to_pylist()
         places += len(found.removal.places)
+    base = record.read(arguments.checkpoint)["base"]
+    checkpoints.check(arguments.checkpoint, only=(record.NAME, NAME))
     seen = exposure(arguments.checkpoint, contents)
     if arguments.json:
-        _say(arguments, {"asked": len(set(contents)), "places": places, "seen": [one.to_json() for one in seen]}, "")
+        value = {"asked": len(set(contents)), "places": places, "seen": [one.to_json() for one in seen]}
+        _say(arguments, value | {"base": base["name"] if base else None}, "")
         return 0
     for one in seen:
         clean = f"last checkpoint before: step {one.last_clean:,}" if one.last_clean else "no checkpoint before"
@@ -148,9 +153,11 @@ def _exposure(arguments: argparse.Namespace) -> int:
             f"{one.content_id}  first seen in step {one.first_step:,}, {counted(one.times, 'piece')}, last in step {one.last_step:,}; {clean}"
         )
     told = f"; {counted(places, 'entry', 'entries')} of the list name places of contents that stay" if places else ""
-    out(
-        f"exposure: {len(seen):,} of {counted(len(set(contents)), 'content')} were seen by {arguments.checkpoint}{told}"
-    )
+    out(f"exposure: {len(seen):,} of {counted(len(set(contents)), 'content')} seen by {arguments.checkpoint}{told}")
+    if base:
+        out(
+            f"this is what the run itself saw: its base model {base['name']} saw other data before, which only that model's own checkpoint tells of"
+        )
     return 0
 
 

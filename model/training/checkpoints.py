@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,12 +93,14 @@ def all_of(folder: Path) -> list[Path]:
     return sorted(path for path in found if _NAME.fullmatch(path.name) and path.is_dir())
 
 
-def check(checkpoint: Path) -> manifest.Manifest:
-    """Return a checkpoint's manifest after hashing every file; InputError names the first that is not as it was written."""
+def check(checkpoint: Path, only: Container[str] | None = None) -> manifest.Manifest:
+    """Return a checkpoint's manifest after hashing every file, or some; InputError names the first that is not as it was written."""
     found = manifest.read(checkpoint / "manifest.json")
     if found.plan.get("kind") != KIND:
         raise InputError(f"{checkpoint} is no checkpoint: its manifest is of kind {found.plan.get('kind')!r}")
     for name, output in found.outputs.items():
+        if only is not None and name not in only:
+            continue
         path = checkpoint / name
         if not path.is_file():
             raise InputError(f"{checkpoint} is damaged: {name} is missing")

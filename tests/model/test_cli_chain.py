@@ -56,3 +56,15 @@ def test_from_a_release_to_what_a_checkpoint_saw(tmp_path: Path, capsys: pytest.
     after = ran(capsys, "exposure", last["checkpoint"], "--removals", location)
     # Steps 5 to 8 saw none of them.
     assert last["step"] == 8 and after["seen"] == before["seen"]
+
+    words = ("--set", "name=further", "--set", "schedule.steps=2", "--set", "schedule.warmup=0")
+    further = ran(capsys, "train", str(config), *words, "--init", last["checkpoint"])
+    told = ran(capsys, "exposure", further["checkpoint"], "--removals", location)
+    assert told["base"] == Path(last["checkpoint"]).name
+    assert fairstack.main(["model", "exposure", further["checkpoint"], "--removals", location]) == 0
+    assert "its base model step-00000008 saw other data before" in capsys.readouterr().out
+
+    lineage = Path(last["checkpoint"]) / "lineage.json"
+    lineage.write_text(lineage.read_text().replace('"step": 4', '"step": 3'))
+    assert fairstack.main(["model", "exposure", last["checkpoint"], "--removals", location]) == 1
+    assert "lineage.json" in capsys.readouterr().err
