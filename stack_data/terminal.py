@@ -38,7 +38,7 @@ def run_verb(parser: argparse.ArgumentParser, arguments: Sequence[str], stays: s
 
     stays: what an unforeseen failure leaves as it was; again: what to do when it was stopped.
     """
-    if any(not one or one.endswith("=") and one.startswith("--") for one in arguments):
+    if any(not one or re.fullmatch(r"--[a-z-]+=", one) for one in arguments):
         # As a path it would be the folder we stand in, as a choice what was left out: hardly what was meant.
         parser.error("an argument is empty; was it a variable that is not set?")
     if any(one != one.encode("utf-8", "replace").decode() for one in arguments if not os.path.lexists(one)):

@@ -246,6 +246,8 @@ def test_an_empty_argument_is_refused_and_nothing_is_made(
             run(capsys, *words)
         assert "an argument is empty" in capsys.readouterr().err
     assert not (index / "deny").exists()
+    # Keys in base64 end in = themselves.
+    assert run(capsys, "owner", index, "jane", f"--key=local={'A' * 43}=")[0] == 0
 
 
 def test_an_argument_that_is_no_utf_8_is_refused(capsys: pytest.CaptureFixture[str], index: Path) -> None:
