@@ -55,7 +55,7 @@ class Chains:
 
 
 def chains_of(
-    query: npt.NDArray[np.int32], text: Ints, position: Ints, last: Ints, earlier: Ints, grams: Ints, asked: Flags,
+    query: npt.NDArray[np.int32], text: Ints, position: npt.NDArray[np.int32] | Ints, last: Ints, earlier: Ints, grams: Ints, asked: Flags,
     families: npt.NDArray[np.uint8], text_families: npt.NDArray[np.uint8], is_known: bool, k: int, stride: int,
 ) -> Chains:  # fmt: skip
     """Return the chains of M candidates, [M] each.
@@ -149,36 +149,3 @@ def _chained(pairs, asked, grams, k, stride, is_cut):  # type: ignore[no-untyped
         end[count - 1] = min(high, size) + k - 1
     bounds[count] = len(pairs)
     return bounds[: count + 1].copy(), begin[:count].copy(), end[:count].copy()
-
-
-@njit(cache=True, nogil=True)  # type: ignore[misc]
-def longest(text, begin, end, num_texts):  # type: ignore[no-untyped-def]
-    """Tell which of C chains is the longest of its text, the first of equal ones: bool[C]."""
-    length, best = np.zeros(num_texts, np.int64), np.zeros(num_texts, np.int64)
-    chosen = np.zeros(len(text), np.bool_)
-    for chain in range(len(text)):
-        row = text[chain]
-        if end[chain] - begin[chain] > length[row]:
-            if length[row]:
-                chosen[best[row]] = False
-            length[row], best[row] = end[chain] - begin[chain], chain
-            chosen[chain] = True
-    return chosen
-
-
-@njit(cache=True, nogil=True)  # type: ignore[misc]
-def enclosed(text, reading, begin, end, found_text, found_reading, found_begin, found_end):  # type: ignore[no-untyped-def]
-    """Tell which of C chains lie inside a span of their text, and are not equal to it: bool[C].
-
-    begin, end and found_*: bytes of the snippet; spans are of their reading, or of any where `found_reading` is -1; by text.
-    """
-    inside = np.zeros(len(text), np.bool_)
-    for chain in range(len(text)):
-        for at in range(np.searchsorted(found_text, text[chain]), len(found_text)):
-            if found_text[at] != text[chain]:
-                break
-            if found_reading[at] >= 0 and found_reading[at] != reading[chain]:
-                continue
-            if found_begin[at] <= begin[chain] and end[chain] <= found_end[at]:
-                inside[chain] |= found_begin[at] < begin[chain] or end[chain] < found_end[at]
-    return inside

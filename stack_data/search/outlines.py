@@ -135,25 +135,25 @@ def _outline(bounds, kinds, starts, lexeme_bounds, lexeme_starts, data, begins, 
     return firsts, marks[:count].copy()
 
 
-def pieces_for(outlines: Outlines, code: tuple[Ints, Ints, Ints], lexemes: tuple[Ints, Ints, Ints]) -> Pieces:
-    """Return the pieces that hold tokens asked for: code and lexemes are (text, first token, token after the last), int64[N] each."""
-    return Pieces(*_pieces(*code, *lexemes, outlines.bounds, outlines.marks, outlines.sizes))
+def pieces_for(outlines: Outlines, asked: Ints) -> Pieces:
+    """Return the pieces that hold tokens asked for: int64[N, 4] of text, 1 for lexemes and 0 for code tokens, first token, token after the last."""
+    return Pieces(*_pieces(asked, outlines.bounds, outlines.marks, outlines.sizes))
 
 
 def affordable(
-    outlines: Outlines, asked: tuple[Ints, Ints, Ints], column: int, seen: npt.NDArray[np.bool_], num_bytes: int
+    outlines: Outlines, asked: Ints, seen: npt.NDArray[np.bool_], num_bytes: int
 ) -> tuple[npt.NDArray[np.bool_], int]:
     """Return which of N ranges of tokens, in order, so many bytes suffice for, bool[N], and how many bytes are left.
 
-    asked: as in `pieces_for`; column: 0 for code tokens, 1 for lexemes; seen bool[M]: marks whose bytes are read already, changed in place.
+    asked: as in `pieces_for`; seen bool[M]: marks whose bytes are read already, changed in place.
     """
-    ranges = _ranges(outlines.bounds, outlines.marks, *asked, column)
-    taken, left = _affordable(ranges, outlines.bounds, outlines.marks, outlines.sizes, seen, num_bytes)
+    taken, left = _affordable(asked, outlines.bounds, outlines.marks, outlines.sizes, seen, num_bytes)
     return np.asarray(taken), int(left)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def _affordable(ranges, bounds, marks, sizes, seen, left):  # type: ignore[no-untyped-def]
+def _affordable(asked, bounds, marks, sizes, seen, left):  # type: ignore[no-untyped-def]
+    ranges = _ranges(bounds, marks, asked)
     taken = np.zeros(len(ranges), np.bool_)
     for number in range(len(ranges)):
         text, first, stop = ranges[number]
@@ -170,48 +170,51 @@ def _affordable(ranges, bounds, marks, sizes, seen, left):  # type: ignore[no-un
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def _ranges(bounds, marks, text, first, last, column):  # type: ignore[no-untyped-def]
+def _ranges(bounds, marks, asked):  # type: ignore[no-untyped-def]
     """Return int64[N, 3] of text, mark from which on and mark up to which tokens are read; the text's last one + 1 for its end."""
-    out = np.empty((len(text), 3), np.int64)
-    for number in range(len(text)):
-        low, high = bounds[text[number]], bounds[text[number] + 1]
+    out = np.empty((len(asked), 3), np.int64)
+    for number in range(len(asked)):
+        text, column, first, last = asked[number]
+        low, high = bounds[text], bounds[text + 1]
         begin, stop = low, high
         while stop - begin > 1:
             middle = (begin + stop) // 2
-            if marks[middle, column] <= max(first[number], 0):
+            if marks[middle, column] <= max(first, 0):
                 begin = middle
             else:
                 stop = middle
-        while stop < high and marks[stop, column] < last[number]:
+        while stop < high and marks[stop, column] < last:
             stop += 1
-        out[number, 0], out[number, 1], out[number, 2] = text[number], begin, stop
+        out[number, 0], out[number, 1], out[number, 2] = text, begin, stop
     return out
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def _pieces(text, first, last, other_text, other_first, other_last, bounds, marks, sizes):  # type: ignore[no-untyped-def]
-    """Return the columns of Pieces for ranges of code tokens and of lexemes."""
-    ranges = np.empty((len(text) + len(other_text), 3), np.int64)
-    ranges[: len(text)] = _ranges(bounds, marks, text, first, last, 0)
-    ranges[len(text) :] = _ranges(bounds, marks, other_text, other_first, other_last, 1)
+def _pieces(asked, bounds, marks, sizes):  # type: ignore[no-untyped-def]
+    """Return the columns of Pieces for ranges of tokens."""
+    ranges = _ranges(bounds, marks, asked)
     return _merged(ranges[np.argsort((ranges[:, 0] << 32) + ranges[:, 1])], bounds, marks, sizes)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def in_pieces(text, token, piece_text, piece_marks, column):  # type: ignore[no-untyped-def]
-    """Return the piece that each token of a text lies in, and how many of its tokens are before the piece: int64[N] each."""
-    piece, before = np.empty(len(text), np.int64), np.empty(len(text), np.int64)
-    for number in range(len(text)):
+def in_pieces(heads, piece_text, piece_marks, column):  # type: ignore[no-untyped-def]
+    """Return int64[N, 3], a free column, the piece that each pair lies in, and its token there less that of the reading.
+
+    heads: rows of `Chains.pairs`, N of them.
+    """
+    out = np.empty((len(heads), 3), np.int64)
+    for number in range(len(heads)):
+        text, shift, token = heads[number, 1], heads[number, 2], heads[number, 4]
         low, high = 0, len(piece_text)
         while high - low > 1:
             middle = (low + high) // 2
-            is_later = piece_text[middle] > text[number]
-            if is_later or (piece_text[middle] == text[number] and piece_marks[middle, column] > token[number]):
+            is_later = piece_text[middle] > text
+            if is_later or (piece_text[middle] == text and piece_marks[middle, column] > token):
                 high = middle
             else:
                 low = middle
-        piece[number], before[number] = low, piece_marks[low, column]
-    return piece, before
+        out[number, 1], out[number, 2] = low, shift - piece_marks[low, column]
+    return out
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]

@@ -21,6 +21,7 @@ import zstandard
 from numba import njit
 
 from stack_data.errors import InputError
+from stack_data.search.borrowed import borrowed
 from stack_data.search.pages import Bytes, byte_sum, read_ahead, touched_here_and_there
 
 BLOCKS, INDEX = "texts.blocks", "texts.index"
@@ -124,22 +125,6 @@ class TextStore:
             f"{self._path} is damaged: its bytes are not those that were written; delete index.json and build the index anew (removals stay)"
         )
 
-    def block(self, number: int) -> bytes:
-        """Return the text of one block; InputError when it is damaged."""
-        begin, end = int(self._frames[number]), int(self._frames[number + 1])
-        if not 0 <= begin < end <= len(self._raw) or byte_sum(self._raw, begin, end) != self._sums[number].view(
-            np.uint64
-        ):
-            raise self._damaged()
-        size = int(self._texts[number + 1] - self._texts[number])
-        try:
-            found = _codec()[1].decompress(self._raw[begin:end].data, max_output_size=size)
-        except zstandard.ZstdError as error:
-            raise self._damaged() from error
-        if len(found) != size:
-            raise self._damaged()
-        return found
-
     def read(self, rows: Ints) -> tuple[Bytes, Ints]:
         """Return the texts of N documents, one after the other, and their bounds int64[N + 1]; neighbours share a decompressed block."""
         return self._read(self.begins[rows], self.begins[rows + 1])
@@ -150,33 +135,72 @@ class TextStore:
         return self._read(starts + begins, starts + ends)
 
     def _read(self, begins: Ints, ends: Ints) -> tuple[Bytes, Ints]:
-        """Return these bytes of all texts, and their bounds."""
-        bounds = np.concatenate([[0], np.cumsum(ends - begins)])
-        data = np.empty(bounds[-1], np.uint8)
-        firsts = np.searchsorted(self._texts, begins, side="right") - 1
-        lasts = np.searchsorted(self._texts, ends)
-        self._read_ahead(firsts, lasts)
-        held: dict[int, bytes] = {}
-        columns = (begins, ends, firsts, lasts, bounds[:-1])
-        for begin, end, first, last, at in zip(*(column.tolist() for column in columns), strict=True):
-            for number in range(first, last):
-                start = int(self._texts[number])
-                low, high = max(begin, start), min(end, start + len(self._held(number, held)))
-                piece = np.frombuffer(held[number], np.uint8, high - low, low - start)
-                data[at + low - begin : at + high - begin] = piece
-        return data, bounds
-
-    def _held(self, number: int, held: dict[int, bytes]) -> bytes:
-        """Return a block, one of the last few that were read."""
-        if number not in held:
-            if len(held) == _HELD:
-                held.pop(next(iter(held)))
-            held[number] = self.block(number)
-        return held[number]
-
-    def _read_ahead(self, firsts: Ints, lasts: Ints) -> None:
-        """Have the frames of blocks read that were not asked for before."""
-        new = np.flatnonzero(self._asked[firsts] == 0)
+        """Return these bytes of all texts, and their bounds; InputError when one of their blocks is damaged."""
+        bounds, steps, new = _steps(self._texts, self._frames, self._asked, begins, ends)
         if len(new):
-            self._asked[firsts[new]] = 1
-            read_ahead(self._raw, self._frames[firsts[new]], self._frames[lasts[new]])
+            read_ahead(self._raw, new[:, 0], new[:, 1])
+        if not _are_whole(self._raw, self._sums, steps):
+            raise self._damaged()
+        held: dict[int, bytes] = {}
+        parts = []
+        for number, first, last, size, low, high in steps.tolist():
+            if number not in held:
+                if len(held) == _HELD:
+                    held.pop(next(iter(held)))
+                held[number] = self._block(first, last, size)
+            parts.append(memoryview(held[number])[low:high])
+        return np.frombuffer(bytearray().join(parts), np.uint8), bounds
+
+    def _block(self, begin: int, end: int, size: int) -> bytes:
+        """Return the text of a frame of the file, that has this size."""
+        try:
+            found = _codec()[1].decompress(self._raw[begin:end].data, max_output_size=size)
+        except zstandard.ZstdError as error:
+            raise self._damaged() from error
+        if len(found) != size:
+            raise self._damaged()
+        return found
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _steps(texts, frames, asked, begins, ends):  # type: ignore[no-untyped-def]
+    """Return how bytes of all texts are read: their bounds int64[N + 1]; steps int64[S, 6]: a block, where its frame begins and ends,
+    its size, and from where to where in it; new int64[R, 2]: bytes of the file that were not asked for before.
+
+    asked: of blocks, changed in place.
+    """
+    bounds, count = np.zeros(len(begins) + 1, np.int64), 0
+    firsts = np.searchsorted(texts, begins, side="right") - 1
+    lasts = np.searchsorted(texts, ends)
+    for number in range(len(begins)):
+        bounds[number + 1] = bounds[number] + ends[number] - begins[number]
+        count += max(lasts[number] - firsts[number], 0)
+    steps, new, at, num_new = np.empty((count, 6), np.int64), np.empty((count, 2), np.int64), 0, 0
+    for number in range(len(begins)):
+        for block in range(firsts[number], lasts[number]):
+            start, stop, frame, frame_end = texts[block], texts[block + 1], frames[block], frames[block + 1]
+            steps[at, 0], steps[at, 1], steps[at, 2], steps[at, 3] = block, frame, frame_end, stop - start
+            steps[at, 4], steps[at, 5] = max(begins[number], start) - start, min(ends[number], stop) - start
+            at += 1
+            if asked[block]:
+                continue
+            asked[block] = 1
+            if num_new and new[num_new - 1, 1] == frame:
+                new[num_new - 1, 1] = frame_end
+            else:
+                new[num_new, 0], new[num_new, 1] = frame, frame_end
+                num_new += 1
+    return bounds, steps, new[:num_new]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _are_whole(raw, sums, steps):  # type: ignore[no-untyped-def]
+    """Tell whether the frames of steps are as they were written."""
+    raw, known = borrowed(raw), borrowed(sums)
+    for at in range(len(steps)):
+        block, begin, end = steps[at, 0], steps[at, 1], steps[at, 2]
+        if at and steps[at - 1, 0] == block:
+            continue
+        if not 0 <= begin < end <= len(raw) or byte_sum(raw, begin, end) != np.uint64(known[block]):
+            return False
+    return True

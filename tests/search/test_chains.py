@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from stack_data.search import chains
-from stack_data.search.chains import Chains, chains_of, enclosed, longest
+from stack_data.search.chains import Chains, chains_of
 
 K, STRIDE = 2, 3
 NO_FAMILIES = np.zeros(1, np.uint8)
@@ -119,15 +119,3 @@ def test_what_lies_too_far_into_a_text_is_left_out_and_that_is_told(monkeypatch:
         np.ones(1, np.bool_), NO_FAMILIES, NO_FAMILIES, True, K, STRIDE,
     )  # fmt: skip
     assert len(found) == 0 and not found.is_whole
-
-
-def test_the_longest_chain_of_each_text_is_the_first_of_equal_ones() -> None:
-    text, begin, end = (np.array(one) for one in ([0, 0, 1, 0, 2], [0, 5, 0, 3, 0], [4, 10, 3, 8, 1]))
-    assert longest(text, begin, end, 4).tolist() == [False, True, True, False, True]
-
-
-def test_a_chain_inside_a_span_is_enclosed_unless_it_is_all_of_it() -> None:
-    spans = (np.array(one) for one in ([1, 1], [0, -1], [10, 40], [20, 50]))
-    rows = [(1, 0, 11, 20), (1, 0, 10, 20), (1, 1, 11, 20), (1, 1, 40, 49), (0, 0, 11, 20), (1, 0, 9, 12)]
-    text, reading, begin, end = (np.array(column) for column in zip(*rows, strict=True))
-    assert enclosed(text, reading, begin, end, *spans).tolist() == [True, False, False, True, False, False]

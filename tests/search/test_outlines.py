@@ -17,7 +17,6 @@ from stack_data.search.lexer import lex, lex_bytes, lexemes
 from stack_data.search.outlines import Outlines, outline, pieces_for
 
 STDLIB = Path(sysconfig.get_paths()["stdlib"])
-NOTHING = (np.zeros(0, np.int64),) * 3
 
 
 def check(texts: list[bytes], families: np.ndarray, spacing: int) -> int:
@@ -33,8 +32,7 @@ def check(texts: list[bytes], families: np.ndarray, spacing: int) -> int:
             stop = int(marks[low + 1, 0]) if low + 1 < len(marks) else last - first
             if stop == marks[low, 0] and low + 1 < len(marks):
                 continue  # only comments between the two
-            asked = (np.array([row]), marks[low : low + 1, 0], np.array([stop]))
-            piece = pieces_for(outlines, asked, NOTHING)
+            piece = pieces_for(outlines, np.array([[row, 0, marks[low, 0], stop]]))
             begin, limit, end = int(piece.begin[0]), int(piece.limit[0]), int(piece.end[0])
             part = np.frombuffer(text[begin:end], np.uint8)
             got = lex_bytes(part, np.array([0]), np.array([len(part)]), families[row])
@@ -87,8 +85,8 @@ def test_pieces_that_touch_are_read_as_one() -> None:
     def mark(token: int, after: int = 0) -> int:
         return int([*marks, 100][np.searchsorted(marks, token, side="right") - 1 + after])
 
-    code = (np.array([0, 0, 1, 0]), np.array([5, 15, 95, 70]), np.array([15, 38, 100, 75]))
-    found = pieces_for(outlines, code, (np.array([1]), np.array([-3]), np.array([4])))
+    code = [[0, 0, 5, 15], [0, 0, 15, 38], [1, 0, 95, 100], [0, 0, 70, 75]]
+    found = pieces_for(outlines, np.array([*code, [1, 1, -3, 4]]))
     assert found.text.tolist() == [0, 0, 1, 1]
     assert found.marks[:, 0].tolist() == [0, mark(70), 0, mark(95)]
     assert [text[:at].count(b" ") for at in found.limit.tolist()] == [mark(38, 1), mark(75, 1), mark(0, 1), 99]
