@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from stack_data.search.lexer import lexemes_bytes
 from stack_data.search.spans import Spans, joined
@@ -40,25 +41,29 @@ def classify(spans: list[Spans], num_readings: int, snippet: Bytes, data: Bytes,
 
     data: the bytes of what was read; starts: where the text of each piece would begin in it, were it there whole.
     """
-    everything = joined(spans)
-    kept, cover = _of_one_state(everything, num_readings)
+    rows, cover = _of_one_state(joined(spans).rows, num_readings)
     # Inside an exact match all is exact or looser: it need not be compared.
-    kept = with_exact(_listed(kept, EXACT), snippet, data, starts)
-    return Classified(_listed(kept, RENAMED), cover)
+    kept = with_exact(Spans(_listed(rows, EXACT)), snippet, data, starts)
+    return Classified(Spans(_listed(kept.rows, RENAMED)), cover)
 
 
-def _of_one_state(spans: Spans, num_readings: int) -> tuple[Spans, Ints]:
-    """Return the spans of the reading kept for each text, and what each reading covers at most."""
-    is_read = spans.reading >= 0
-    if not is_read.any():
-        return spans, np.zeros(num_readings, np.int64)
-    asked = spans.take(is_read)
-    num_texts = int(spans.text.max()) + 1
-    sums = covered(asked.text, asked.reading, asked.first, asked.last, num_texts, num_readings)
-    # Of equal ones the first, which is the state of code.
-    best = np.argmax(sums, axis=1)
-    keeps = ~is_read | (spans.reading == best[spans.text])
-    return (spans if keeps.all() else spans.take(keeps)), sums.max(axis=0)
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _of_one_state(rows, num_readings):  # type: ignore[no-untyped-def]
+    """Return the spans of the reading kept for each text, and what each reading covers at most. rows: of `Spans`."""
+    num_texts, most = 0, np.zeros(num_readings, np.int64)
+    for at in range(len(rows)):
+        num_texts = max(num_texts, rows[at, 0] + 1)
+    asked = rows[rows[:, 3] >= 0]
+    if not len(asked):
+        return rows, most
+    sums = covered(asked[:, 0], asked[:, 3], asked[:, 5], asked[:, 6], num_texts, num_readings)
+    keeps = np.empty(len(rows), np.bool_)
+    for at in range(len(rows)):
+        # Of equal ones the first, which is the state of code.
+        keeps[at] = rows[at, 3] < 0 or rows[at, 3] == np.argmax(sums[rows[at, 0]])
+    for text in range(num_texts):
+        most = np.maximum(most, sums[text])
+    return rows[keeps], most
 
 
 def with_exact(spans: Spans, snippet: Bytes, data: Bytes, starts: Ints) -> Spans:
@@ -76,8 +81,12 @@ def with_exact(spans: Spans, snippet: Bytes, data: Bytes, starts: Ints) -> Spans
     return made
 
 
-def _listed(spans: Spans, loosest: int) -> Spans:
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _listed(rows, loosest):  # type: ignore[no-untyped-def]
     """Return the spans that lie in no other of their text of the same or a stricter kind, up to `loosest`."""
-    order = np.lexsort((spans.source_begin, spans.kind, -spans.end, spans.begin, spans.text))
-    spans = spans.take(order)
-    return spans.take(not_contained(spans.text, spans.begin, spans.end, spans.kind, loosest))
+    order = np.argsort(rows[:, 9], kind="mergesort")
+    for column in (2, 8, 7, 0):
+        keys = rows[:, column][order]
+        order = order[np.argsort(-keys if column == 8 else keys, kind="mergesort")]
+    rows = rows[order]
+    return rows[not_contained(rows[:, 0], rows[:, 7], rows[:, 8], rows[:, 2], loosest)]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stack_data.search.protocol import Documents, Facts, Place, Release
-from stack_data.search.segment import Ints, Segment
+from stack_data.search.segment import ROW, Ints, Segment
 
 _COLUMNS = ("content_id", "host", "owner", "repo", "revision", "path", "license", "language", "relation", "releases")
 Key = tuple[bytes, str, str, str, str, str]
@@ -36,7 +36,7 @@ def facts_of(
 def _rows(segment: Segment, documents: Documents, ids: npt.NDArray[np.bytes_]) -> Ints:
     """Return the rows of contents in a segment, -1 for those that are not here; they need not be looked for where all are of it."""
     is_here = len(documents) > 0 and int(documents.min()) >> 32 == int(documents.max()) >> 32 == segment.number
-    return documents & 0xFFFFFFFF if is_here else segment.find(ids)
+    return documents & ROW if is_here else segment.find(ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,9 @@ class _Places:
     @classmethod
     def of(cls, segment: Segment, documents: Ints) -> _Places:
         """Read the places of documents, rows int64[D], -1 for those that are not here: all at once, column by column."""
-        ranges = [segment.place_bounds.of(row) if row >= 0 else (0, 0) for row in documents.tolist()]
-        bounds = np.cumsum([0, *(end - begin for begin, end in ranges)]).tolist()
-        if not bounds[-1]:
-            return cls(bounds, [])
-        rows = np.concatenate([np.arange(begin, end) for begin, end in ranges])
-        shown = [segment.shown(begin, end) for begin, end in ranges if begin < end]
+        bounds, rows, shown = segment.places_of(documents)
         columns = (segment.place_values(name, rows) for name in _COLUMNS)
-        return cls(bounds, list(zip(np.concatenate(shown).tolist(), *columns, strict=True)))
+        return cls(bounds.tolist(), list(zip(shown.tolist(), *columns, strict=True)) if len(rows) else [])
 
     def gather(self, number: int, own: dict[Key, list[Any]], near: dict[Key, list[Any]], hidden: set[Key]) -> None:
         """Add the places of a document."""

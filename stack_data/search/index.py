@@ -25,10 +25,9 @@ from stack_data.search.hiding import hide
 from stack_data.search.index_state import SEGMENTS, State
 from stack_data.search.outlines import Outlines
 from stack_data.search.protocol import Candidates, Documents, Facts, Release, Texts
-from stack_data.search.segment import Bools, Ints, Segment
+from stack_data.search.segment import ROW, Bools, Ints, Segment
 from stack_data.search.views import VIEWS, View
 
-_ROW = 0xFFFFFFFF
 _TRIES = 5
 
 
@@ -140,7 +139,7 @@ class Index:
         is_one = len(self.segments) == 1 and len(documents) > 0 and int(numbers.max()) == int(numbers.min())
         for number in [int(numbers[0])] if is_one else np.unique(numbers).tolist():
             at = np.arange(len(documents)) if is_one else np.flatnonzero(numbers == number)
-            rows = (documents if is_one else documents[at]) & _ROW
+            rows = (documents if is_one else documents[at]) & ROW
             segment = self._by_number.get(number)
             if segment is None or (rows >= len(segment)).any():
                 raise InputError(

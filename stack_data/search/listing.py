@@ -33,7 +33,7 @@ def listed(
     """Return the matches in order, how many places of their contents are hidden, and whether some were left out."""
     spans, documents, places = _in_order(index, rounds)
     is_capped = False
-    if len(np.unique(documents)) > most_contents:
+    if len(documents) > most_contents and len(np.unique(documents)) > most_contents:
         first, last = lexemes_of(readings, spans)
         stays = within_limit(documents, first, last, len(readings.lexemes), most_contents)
         spans, documents, places, is_capped = spans.take(stays), documents[stays], places[stays], not stays.all()

@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from stack_data.search.answer import Answer
-from stack_data.search.candidates import Probed, Queue, next_round, probe, queued, varied
+from stack_data.search.candidates import Probed, probe, varied
 from stack_data.search.limits import THOROUGH, Limits
 from stack_data.search.listing import lexemes_of, listed
 from stack_data.search.outlines import is_outlined
 from stack_data.search.protocol import SearchIndex
+from stack_data.search.reading_order import Queue, next_round, queued
 from stack_data.search.readings import Readings, read
 from stack_data.search.verify import Verified, verify
 from stack_data.search.views import BLINDED
@@ -54,7 +55,7 @@ def _rounds(
     coverage = np.zeros(len(readings.lexemes), np.int32)
     num_bytes, num_read = 0, 0
     most_bytes = (limits.num_bytes + limits.bytes_each * len(readings.data)) * (1 if is_outlined(index) else WHOLE)
-    while num_bytes < most_bytes:
+    while num_bytes < most_bytes and num_read < len(queue):
         size = min(ROUND[1], 1 + (most_bytes - num_bytes) * num_read // num_bytes) if num_bytes else ROUND[0]
         places = _next(queue, is_read, coverage, size, limits.contents)
         if not len(places):
@@ -101,7 +102,9 @@ def _num_tokens(readings: Readings, rounds: list[Verified]) -> int:
 
 def _withheld(index: SearchIndex, probed: list[Probed], most: int) -> int:
     """Return how many places hidden contents have that hold what the snippet does: a gram and what lies beside it, names included."""
-    asked = [one.withheld for one in probed if one.view.name != BLINDED.name]
-    hidden = np.unique(np.concatenate(asked)) if asked else np.zeros(0, np.int64)
-    told = index.facts(hidden[:most]) if len(hidden) else ()
+    asked = [one.withheld for one in probed if one.view.name != BLINDED.name and len(one.withheld)]
+    if not asked:
+        return 0
+    hidden = np.unique(np.concatenate(asked))
+    told = index.facts(hidden[:most])
     return sum(max(1, one.withheld) for one in told) + max(0, len(hidden) - most)

@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from stack_data.search.borrowed import borrowed
+from stack_data.search.memory_waits import prefetch, rank
 from stack_data.search.pages import checked
 
 REMAINDER = 12
@@ -96,6 +97,9 @@ def buckets(table, hashes, left, right):  # type: ignore[no-untyped-def]
         begins[gram], ends[gram] = np.int64(offsets[bucket]), np.int64(offsets[bucket + 1])
         if not begins[gram] <= ends[gram] <= num_samples:
             return begins, ends, False
+    entries = borrowed(table.entries)
+    for gram in range(len(hashes)):
+        prefetch(entries, 3 * begins[gram])
     return begins, ends, True
 
 
@@ -138,19 +142,11 @@ def probe_samples(table, hashes, left, right, begins, ends, stride):  # type: ig
 def _placed(found, query, firsts, stride):  # type: ignore[no-untyped-def]
     """Return the documents' rows and the positions of samples by their ordinals, and whether all are in range."""
     row, position = np.empty(len(found), np.int64), np.empty(len(found), np.int32)
-    low = 0
+    low, high = 0, len(firsts) - 1
     for at in range(len(found)):
         ordinal = found[at]
-        if ordinal >= firsts[-1]:
+        if ordinal >= firsts[high]:
             return row[:0], position[:0], False
-        if at == 0 or query[at] != query[at - 1] or ordinal < found[at - 1]:
-            low = 0  # the ordinals of one gram ascend, so the search goes on from the document before
-        high = len(firsts) - 1
-        while high - low > 1:
-            middle = (low + high) // 2
-            if firsts[middle] <= ordinal:
-                low = middle
-            else:
-                high = middle
+        low = rank(firsts, ordinal, 0, high)
         row[at], position[at] = low, np.int32((ordinal - firsts[low]) * stride)
     return row, position, True

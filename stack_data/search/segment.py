@@ -39,6 +39,8 @@ SUMMED = (
 """The files that pages.sums covers, in its order. texts.blocks has the sums of its blocks in texts.index."""
 _CHECKED_LATER = {MARKS, *(file_name(view) for view in VIEWS)}
 GONE = 255
+ROW = 0xFFFFFFFF
+"""The bits of a document's number that are its row; those above are its segment's."""
 _FEW = 8
 _FEW_VALUES = 4096
 """Values of a dictionary that are kept as Python objects."""
@@ -191,6 +193,11 @@ class Segment:
         shown = self.tombstones[begin:end] == 0
         return np.asarray(shown & (self.hidden[begin:end] == 0)) if len(self.hidden) == len(self.tombstones) else shown
 
+    def places_of(self, rows: Ints) -> tuple[Ints, Ints, Bools]:
+        """Return the places of D documents, -1 for those that are not here: bounds int64[D + 1], place rows, and which are shown."""
+        bounds = self.place_bounds
+        return places_of(rows, bounds.begins, bounds.end, self.tombstones, self.hidden)  # type: ignore[no-any-return]
+
     def find(self, ids: npt.NDArray[np.bytes_]) -> Ints:
         """Return the rows of contents, bytes20[N]; -1 for those that are not here."""
         at = np.searchsorted(self.content_ids, ids)
@@ -225,6 +232,23 @@ def living(rows, begins, end, relations, tombstones, hidden):  # type: ignore[no
                 found[at] = True
                 break
     return found
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def places_of(rows, begins, end, tombstones, hidden):  # type: ignore[no-untyped-def]
+    """See Segment.places_of."""
+    bounds = np.zeros(len(rows) + 1, np.int64)
+    for at in range(len(rows)):
+        stop = begins[rows[at] + 1] if rows[at] + 1 < len(begins) else end
+        bounds[at + 1] = bounds[at] + (stop - begins[rows[at]] if rows[at] >= 0 else 0)
+    places, shown = np.empty(bounds[-1], np.int64), np.empty(bounds[-1], np.bool_)
+    is_hiding = len(hidden) == len(tombstones)
+    for at in range(len(rows)):
+        for number in range(bounds[at], bounds[at + 1]):
+            place = begins[rows[at]] + number - bounds[at]
+            places[number] = place
+            shown[number] = tombstones[place] == 0 and not (is_hiding and hidden[place] != 0)
+    return bounds, places, shown
 
 
 def _map_tombstones(path: Path, num_places: int) -> Bytes:

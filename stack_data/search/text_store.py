@@ -22,6 +22,7 @@ from numba import njit
 
 from stack_data.errors import InputError
 from stack_data.search.borrowed import borrowed
+from stack_data.search.memory_waits import rank
 from stack_data.search.pages import Bytes, byte_sum, read_ahead, touched_here_and_there
 
 BLOCKS, INDEX = "texts.blocks", "texts.index"
@@ -170,11 +171,14 @@ def _steps(texts, frames, asked, begins, ends):  # type: ignore[no-untyped-def]
     asked: of blocks, changed in place.
     """
     bounds, count = np.zeros(len(begins) + 1, np.int64), 0
-    firsts = np.searchsorted(texts, begins, side="right") - 1
-    lasts = np.searchsorted(texts, ends)
+    firsts, lasts = np.empty(len(begins), np.int64), np.empty(len(begins), np.int64)
     for number in range(len(begins)):
+        first = last = rank(texts, begins[number], 0, len(texts))
+        while texts[last] < ends[number]:
+            last += 1
         bounds[number + 1] = bounds[number] + ends[number] - begins[number]
-        count += max(lasts[number] - firsts[number], 0)
+        firsts[number], lasts[number] = first, last
+        count += last - first
     steps, new, at, num_new = np.empty((count, 6), np.int64), np.empty((count, 2), np.int64), 0, 0
     for number in range(len(begins)):
         for block in range(firsts[number], lasts[number]):

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stack_data.near.shingles import text_bytes
-from stack_data.search.candidates import Probed, Queue, in_order
+from stack_data.search.candidates import Probed
 from stack_data.search.chains import Chains, Flags, Ints, chains_of
 from stack_data.search.classify import EXACT, REFORMATTED, RENAMED, classify, with_exact
 from stack_data.search.filters import renamed_stretches
@@ -23,6 +23,7 @@ from stack_data.search.lexer import Tokens, lex_bytes, lexemes_bytes
 from stack_data.search.outlines import BEGINNING, Outlines, Pieces, affordable, in_pieces, is_outlined, pieces_for
 from stack_data.search.protocol import Documents, SearchIndex
 from stack_data.search.reach import Reach, rows_of
+from stack_data.search.reading_order import Queue, hits_of
 from stack_data.search.readings import Readings
 from stack_data.search.spans import Spans, joined, places_in, spans_of
 from stack_data.search.verify_kernels import common_runs, used_of
@@ -88,7 +89,7 @@ class _Round:
         self.outlines = index.outlines(documents) if is_outlined(index) else _outlines_of(index, documents)
         self.views = [one.view for one in probed]
         self.chains = [
-            self._chained(view, *in_order(*rows, places)) for view, rows in zip(probed, queue.rows, strict=True)
+            self._chained(view, *hits_of(*rows, places)) for view, rows in zip(probed, queue.rows, strict=True)
         ]
         rows = [
             rows_of(chains, number, view.name == LEXEME.name, self._tokens(view))
@@ -211,7 +212,9 @@ def verify(
     round_ = _Round(index, readings, probed, is_varied, queue, places)
     first = round_.first(most_bytes)
     spans, read = round_.compared(first)
-    if not first.all():
+    rest = round_.rest(first, joined(spans)) if not first.all() else ~first
+    if rest.any():
+        # Code that is exact hides more; it costs a comparison.
         found = with_exact(joined(spans), readings.data, read.data, read.starts)
         rest = round_.rest(first, found)
         chosen = round_.within(rest, max(0, most_bytes - len(read.data))) if rest.any() else rest
