@@ -26,49 +26,33 @@ Ints = npt.NDArray[np.int64]
 class Chains:
     """C chains of one view. pairs int64[H, 5]: reading, text, token of the text less that of the reading, both tokens, in this order; bounds
     int64[C + 1]: which pairs are a chain's; begin, end int64[C]: the tokens of the reading that a match may have; is_whole: whether no
-    pair was left out; heads int64[C, 5]: the first pair of each."""
+    pair was left out."""
 
     pairs: Ints
     bounds: Ints
     begin: Ints
     end: Ints
     is_whole: bool
-    heads: Ints
 
     def __len__(self) -> int:
         return len(self.begin)
 
-    @property
-    def reading(self) -> Ints:
-        """Which reading each is of."""
-        return self.heads[:, 0]
-
-    @property
-    def text(self) -> Ints:
-        """Which text each is of."""
-        return self.heads[:, 1]
-
-    @property
-    def shift(self) -> Ints:
-        """Token of the text less that of the reading."""
-        return self.heads[:, 2]
-
 
 def chains_of(
-    query: npt.NDArray[np.int32], text: Ints, position: npt.NDArray[np.int32] | Ints, last: Ints, earlier: Ints, grams: Ints, asked: Flags,
-    families: npt.NDArray[np.uint8], text_families: npt.NDArray[np.uint8], is_known: bool, k: int, stride: int,
+    query: npt.NDArray[np.int32], position: npt.NDArray[np.int32], hits: tuple[Ints, Ints], places: Ints, last: Ints, earlier: Ints,
+    grams: Ints, asked: Flags, families: npt.NDArray[np.uint8], text_families: npt.NDArray[np.uint8], is_known: bool, k: int, stride: int,
 ) -> Chains:  # fmt: skip
-    """Return the chains of M candidates, [M] each.
+    """Return the chains of T texts: query and position, [M] each, are of candidates, hits of `Queue.rows`, places where they say of each text
+    which are its own.
 
     last, earlier: of `distinct`; grams int64[R + 1]: those of each reading; asked bool[G]: which were asked for; families of the readings and
     texts are compared unless `is_known`.
     """
     readings = families, text_families, is_known
-    keys, is_cut = _keys(query, text, position, last, earlier, grams, *readings, MOST_PAIRS)
+    keys, is_cut = _keys(query, position, *hits, places, last, earlier, grams, *readings, MOST_PAIRS)
     keys.sort()
-    pairs = _pairs(keys, len(text_families))
-    bounds, begin, end = _chained(pairs, asked, grams, k, stride, is_cut)
-    return Chains(pairs, bounds, begin, end, not is_cut.any(), pairs[bounds[:-1]])
+    pairs, bounds, begin, end = _chained(keys, asked, grams, k, stride, is_cut)
+    return Chains(pairs, bounds, begin, end, not is_cut.any())
 
 
 _TOKENS = 24
@@ -77,32 +61,37 @@ of a reading and a text."""
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def _keys(query, text, position, last, earlier, grams, families, text_families, is_known, limits):  # type: ignore[no-untyped-def]
+def _keys(query, position, order, bounds, places, last, earlier, grams, families, text_families, is_known, limits):  # type: ignore[no-untyped-def]
     """Return the pairs that candidates stand for, and of which texts some were left out.
 
     A pair is one number, uint64[H], so that they are sorted at once: reading and text, difference of the tokens, token of the text.
     """
-    out, used = np.empty(4 * len(query) + 16, np.uint64), 0
-    of_text, is_cut = np.zeros(len(text_families), np.int64), np.zeros(len(text_families), np.bool_)
-    for number in range(len(query)):
-        at, row = last[query[number]], text[number]
-        while at >= 0:
-            reading = np.searchsorted(grams, at, side="right") - 1
-            if is_known or families[reading] == text_families[row]:
-                token = at - grams[reading]
-                if used == limits[0] or of_text[row] == limits[1] or max(position[number], token) >= 1 << _TOKENS:
-                    is_cut[row] = True
-                    break
-                if used == len(out):
-                    wider = np.empty(2 * used, np.uint64)
-                    wider[:used] = out
-                    out = wider
-                of_text[row] += 1
-                shift = position[number] - token + (1 << _TOKENS)
-                key = np.uint64(reading * len(text_families) + row) << np.uint64(2 * _TOKENS + 1)
-                out[used] = key | np.uint64(shift) << np.uint64(_TOKENS) | np.uint64(position[number])
-                used += 1
-            at = earlier[at]
+    count = 0
+    for place in places:
+        count += bounds[place + 1] - bounds[place]
+    out, used = np.empty(4 * count + 16, np.uint64), 0
+    is_cut = np.zeros(len(places), np.bool_)
+    for row in range(len(places)):
+        of_text = 0
+        for number in range(bounds[places[row]], bounds[places[row] + 1]):
+            at, there = last[query[order[number]]], np.int64(position[order[number]])
+            while at >= 0:
+                reading = np.searchsorted(grams, at, side="right") - 1
+                if is_known or families[reading] == text_families[row]:
+                    token = at - grams[reading]
+                    if used == limits[0] or of_text == limits[1] or max(there, token) >= 1 << _TOKENS:
+                        is_cut[row] = True
+                        break
+                    if used == len(out):
+                        wider = np.empty(2 * used, np.uint64)
+                        wider[:used] = out
+                        out = wider
+                    of_text += 1
+                    shift = there - token + (1 << _TOKENS)
+                    key = np.uint64(reading * len(places) + row) << np.uint64(2 * _TOKENS + 1)
+                    out[used] = key | np.uint64(shift) << np.uint64(_TOKENS) | np.uint64(there)
+                    used += 1
+                at = earlier[at]
     return out[:used].copy(), is_cut
 
 
@@ -120,8 +109,9 @@ def _pairs(keys, num_texts):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def _chained(pairs, asked, grams, k, stride, is_cut):  # type: ignore[no-untyped-def]
-    """Return (bounds, begin, end) of Chains; pairs are in order."""
+def _chained(keys, asked, grams, k, stride, is_cut):  # type: ignore[no-untyped-def]
+    """Return (pairs, bounds, begin, end) of Chains; keys are in order."""
+    pairs = _pairs(keys, len(is_cut))
     bounds, begin = np.empty(len(pairs) + 1, np.int64), np.empty(len(pairs), np.int64)
     end = np.empty(len(pairs), np.int64)
     count = 0
@@ -148,4 +138,4 @@ def _chained(pairs, asked, grams, k, stride, is_cut):  # type: ignore[no-untyped
             count += 1
         end[count - 1] = min(high, size) + k - 1
     bounds[count] = len(pairs)
-    return bounds[: count + 1].copy(), begin[:count].copy(), end[:count].copy()
+    return pairs, bounds[: count + 1].copy(), begin[:count].copy(), end[:count].copy()

@@ -197,14 +197,12 @@ def _pieces(asked, bounds, marks, sizes):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def in_pieces(heads, piece_text, piece_marks, column):  # type: ignore[no-untyped-def]
-    """Return int64[N, 3], a free column, the piece that each pair lies in, and its token there less that of the reading.
-
-    heads: rows of `Chains.pairs`, N of them.
-    """
-    out = np.empty((len(heads), 3), np.int64)
-    for number in range(len(heads)):
-        text, shift, token = heads[number, 1], heads[number, 2], heads[number, 4]
+def in_pieces(pairs, bounds, chains, piece_text, piece_marks, column):  # type: ignore[no-untyped-def]
+    """Return int64[N, 3], a chain, the piece that it lies in, and its token there less that of the reading, of N chains of `Chains`."""
+    out = np.empty((len(chains), 3), np.int64)
+    for number in range(len(chains)):
+        head = bounds[chains[number]]
+        text, shift, token = pairs[head, 1], pairs[head, 2], pairs[head, 4]
         low, high = 0, len(piece_text)
         while high - low > 1:
             middle = (low + high) // 2
@@ -213,7 +211,7 @@ def in_pieces(heads, piece_text, piece_marks, column):  # type: ignore[no-untype
                 high = middle
             else:
                 low = middle
-        out[number, 1], out[number, 2] = low, shift - piece_marks[low, column]
+        out[number, 0], out[number, 1], out[number, 2] = chains[number], low, shift - piece_marks[low, column]
     return out
 
 

@@ -148,18 +148,6 @@ def _reordered(hits, bounds, order):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def hits_of(order, bounds, documents):  # type: ignore[no-untyped-def]
-    """Return the hits of some documents, in their order, int64[M], and bounds int64[D + 1]."""
-    ends = np.zeros(len(documents) + 1, np.int64)
-    for at in range(len(documents)):
-        ends[at + 1] = ends[at] + bounds[documents[at] + 1] - bounds[documents[at]]
-    found = np.empty(ends[-1], np.int64)
-    for at in range(len(documents)):
-        found[ends[at] : ends[at + 1]] = order[bounds[documents[at]] : bounds[documents[at] + 1]]
-    return found, ends
-
-
-@njit(cache=True, nogil=True)  # type: ignore[misc]
 def _beside(first, last, order, bounds, lexemes, used):  # type: ignore[no-untyped-def]
     """Add what the hits of a view touch to those of their documents."""
     for document in range(len(bounds) - 1):

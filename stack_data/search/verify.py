@@ -23,7 +23,7 @@ from stack_data.search.lexer import Tokens, lex_bytes, lexemes_bytes
 from stack_data.search.outlines import BEGINNING, Outlines, Pieces, affordable, in_pieces, is_outlined, pieces_for
 from stack_data.search.protocol import Documents, SearchIndex
 from stack_data.search.reach import Reach, rows_of
-from stack_data.search.reading_order import Queue, hits_of
+from stack_data.search.reading_order import Queue
 from stack_data.search.readings import Readings
 from stack_data.search.spans import Spans, joined, places_in, spans_of
 from stack_data.search.verify_kernels import common_runs, used_of
@@ -88,9 +88,7 @@ class _Round:
         self.documents = documents = queue.document[places]
         self.outlines = index.outlines(documents) if is_outlined(index) else _outlines_of(index, documents)
         self.views = [one.view for one in probed]
-        self.chains = [
-            self._chained(view, *hits_of(*rows, places)) for view, rows in zip(probed, queue.rows, strict=True)
-        ]
+        self.chains = [self._chained(one, rows, places) for one, rows in zip(probed, queue.rows, strict=True)]
         rows = [
             rows_of(chains, number, view.name == LEXEME.name, self._tokens(view))
             for number, (view, chains) in enumerate(zip(self.views, self.chains, strict=True))
@@ -98,13 +96,12 @@ class _Round:
         self.reach = Reach(rows, len(documents))
         self.is_whole = all(one.is_whole for one in self.chains)
 
-    def _chained(self, probed: Probed, rows: Ints, bounds: Ints) -> Chains:
-        """Join the candidates of a view. rows: those of the round's documents, bounds: which are each one's."""
-        text = np.repeat(np.arange(len(self.documents)), bounds[1:] - bounds[:-1])
-        is_known = self.readings.is_known or probed.view.name == LEXEME.name
+    def _chained(self, probed: Probed, hits: tuple[Ints, Ints], places: Ints) -> Chains:
+        """Join the candidates of a view. hits: of `Queue.rows`."""
+        is_known, view = self.readings.is_known or probed.view.name == LEXEME.name, probed.view
         return chains_of(
-            probed.query[rows], text, probed.position[rows], probed.last, probed.earlier, probed.bounds,
-            probed.asked, self.readings.families, self.outlines.families, is_known, probed.view.k, probed.view.stride,
+            probed.query, probed.position, hits, places, probed.last, probed.earlier, probed.bounds, probed.asked,
+            self.readings.families, self.outlines.families, is_known, view.k, view.stride,
         )  # fmt: skip
 
     def _tokens(self, view: View) -> Tokens:
@@ -165,7 +162,9 @@ class _Round:
         if not group:
             return []
         placed = [
-            in_pieces(self.chains[view].heads[chosen], read.pieces.text, read.pieces.marks, column)
+            in_pieces(
+                self.chains[view].pairs, self.chains[view].bounds, chosen, read.pieces.text, read.pieces.marks, column
+            )
             for view, chosen in group
         ]
         is_asked = np.zeros(len(read.pieces), np.bool_)
@@ -180,8 +179,8 @@ class _Round:
         pieces = read.pieces.take(numbers)
         used = used_of(source.bounds, source.starts, pieces.limit - pieces.begin)
         spans = []
-        for (view, chosen), rows in zip(group, placed, strict=True):
-            rows[:, 0], rows[:, 1] = chosen, numbers.searchsorted(rows[:, 1])
+        for (view, _), rows in zip(group, placed, strict=True):
+            rows[:, 1] = numbers.searchsorted(rows[:, 1])
             runs = self._runs(view, rows, source, used)
             made = spans_of(runs, _KINDS[self.views[view].name], self._tokens(self.views[view]), source, pieces)
             made.piece[:] = numbers[made.piece]

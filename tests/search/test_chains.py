@@ -32,15 +32,17 @@ def chained(snippet: list[int], texts: list[list[int]], asked: list[bool] | None
         for at in range(0, len(text) - K + 1, STRIDE)
         if tuple(text[at : at + K]) in distinct
     ]
-    query, text, position = np.array(sorted(hits), np.int64).reshape(-1, 3).T
+    query, text, position = np.array(sorted(hits), np.int32).reshape(-1, 3).T.copy()
+    bounds = np.searchsorted(np.sort(text), np.arange(len(texts) + 1))
     return chains_of(
-        query.astype(np.int32), text, position, np.array(last, np.int64), earlier, np.array([0, len(grams)]), wanted,
+        query, position, (np.argsort(text, kind="stable"), bounds), np.arange(len(texts)), np.array(last, np.int64), earlier, np.array([0, len(grams)]), wanted,
         NO_FAMILIES, np.zeros(len(texts), np.uint8), True, K, STRIDE,
     )  # fmt: skip
 
 
 def told(found: Chains) -> list[tuple[int, int, int, int]]:
-    columns = (found.text, found.shift, found.begin, found.end)
+    heads = found.pairs[found.bounds[:-1]]
+    columns = (heads[:, 1], heads[:, 2], found.begin, found.end)
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
@@ -113,9 +115,9 @@ def test_pairs_that_are_too_many_are_left_out_and_their_chains_reach_everywhere(
 
 
 def test_what_lies_too_far_into_a_text_is_left_out_and_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    far = np.array([1 << 24])
+    far, none = np.array([1 << 24], np.int32), np.zeros(1, np.int64)
     found = chains_of(
-        np.zeros(1, np.int32), np.zeros(1, np.int64), far, np.zeros(1, np.int64), np.full(1, -1), np.array([0, 1]),
+        np.zeros(1, np.int32), far, (none, np.array([0, 1])), none, np.zeros(1, np.int64), np.full(1, -1), np.array([0, 1]),
         np.ones(1, np.bool_), NO_FAMILIES, NO_FAMILIES, True, K, STRIDE,
     )  # fmt: skip
     assert len(found) == 0 and not found.is_whole
