@@ -13,12 +13,13 @@ Input are the maximal common runs of each view between a snippet's readings and 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from stack_data.search.lexer import lexemes_bytes
+from stack_data.search.lexer import Tokens, lexemes_bytes
 from stack_data.search.spans import Spans, joined
 from stack_data.search.verify_kernels import covered, equal_texts, not_contained
 
@@ -71,14 +72,83 @@ def with_exact(spans: Spans, snippet: Bytes, data: Bytes, starts: Ints) -> Spans
     asked = np.flatnonzero(spans.kind == REFORMATTED)
     if not len(asked):
         return spans
-    begins = starts[spans.piece[asked]]
-    mine = lexemes_bytes(snippet, spans.begin[asked], spans.end[asked])
-    theirs = lexemes_bytes(data, begins + spans.source_begin[asked], begins + spans.source_end[asked])
-    equal = equal_texts(mine.code, mine.bounds, theirs.code, theirs.bounds)
     made = Spans(spans.rows.copy())
+    counts, is_aligned = _counts_in_pieces(spans.rows[asked], snippet, data, starts)
+    if not is_aligned.all():
+        apart = np.flatnonzero(~is_aligned)
+        counts[apart] = _counts_apart(spans.take(asked[apart]), snippet, data, starts)
+    equal = counts > 0
     made.kind[asked[equal]] = EXACT
-    made.num_tokens[asked[equal]] = (mine.bounds[1:] - mine.bounds[:-1])[equal]
+    made.num_tokens[asked[equal]] = counts[equal]
     return made
+
+
+def _counts_in_pieces(rows: Ints, snippet: Bytes, data: Bytes, starts: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """Return how many lexemes both sides of spans have, 0 where they are not equal, and which spans begin and end where lexemes do.
+
+    What the spans of a piece cover is lexed once: they overlap where both texts repeat themselves.
+    """
+    pieces, begins, ends, mine = _covered_by(rows, starts)
+    return _equal_lexemes(  # type: ignore[no-any-return]
+        rows, pieces, begins, starts, mine, *_columns(lexemes_bytes(snippet, mine[:1], mine[1:])),
+        *_columns(lexemes_bytes(data, begins, ends)),
+    )  # fmt: skip
+
+
+def _columns(tokens: Tokens) -> tuple[npt.NDArray[Any], ...]:
+    return tokens.bounds, tokens.code, tokens.starts, tokens.ends
+
+
+def _counts_apart(spans: Spans, snippet: Bytes, data: Bytes, starts: Ints) -> Ints:
+    """Return the same of spans of which one cuts a lexeme of another in two: each is lexed by itself."""
+    begins = starts[spans.piece]
+    mine = lexemes_bytes(snippet, spans.begin, spans.end)
+    theirs = lexemes_bytes(data, begins + spans.source_begin, begins + spans.source_end)
+    equal = equal_texts(mine.code, mine.bounds, theirs.code, theirs.bounds)
+    return np.asarray(np.where(equal, mine.bounds[1:] - mine.bounds[:-1], 0))
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _covered_by(rows, starts):  # type: ignore[no-untyped-def]
+    """Return the pieces of spans, ascending; from where to where in the data their spans go; and in the snippet."""
+    pieces = np.unique(rows[:, 1])
+    begins, ends = np.full(len(pieces), np.iinfo(np.int64).max), np.zeros(len(pieces), np.int64)
+    mine = np.array([rows[:, 7].min(), rows[:, 8].max()])
+    for at in range(len(rows)):
+        number = np.searchsorted(pieces, rows[at, 1])
+        begins[number] = min(begins[number], starts[rows[at, 1]] + rows[at, 9])
+        ends[number] = max(ends[number], starts[rows[at, 1]] + rows[at, 10])
+    return pieces, begins, ends, mine
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _equal_lexemes(  # type: ignore[no-untyped-def]
+    rows, pieces, piece_begins, piece_starts, mine, _bounds, code, starts, ends, source_bounds, source_code, source_starts, source_ends
+):  # fmt: skip
+    counts, is_aligned = np.zeros(len(rows), np.int64), np.ones(len(rows), np.bool_)
+    for at in range(len(rows)):
+        number = np.searchsorted(pieces, rows[at, 1])
+        apart = piece_starts[rows[at, 1]] - piece_begins[number]
+        low, high = source_bounds[number], source_bounds[number + 1]
+        first, last = _between(starts, ends, rows[at, 7] - mine[0], rows[at, 8] - mine[0])
+        begin, end = rows[at, 9] + apart, rows[at, 10] + apart
+        other, other_last = _between(source_starts[low:high], source_ends[low:high], begin, end)
+        is_aligned[at] = first >= 0 and other >= 0
+        if is_aligned[at] and last - first == other_last - other:
+            size = 0
+            while first + size < last and code[first + size] == source_code[low + other + size]:
+                size += 1
+            counts[at] = size if first + size == last else 0
+    return counts, is_aligned
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _between(starts, ends, begin, end):  # type: ignore[no-untyped-def]
+    """Return the lexemes from a byte to another, [from, up to); -1 where none begins or ends there."""
+    first, last = np.searchsorted(starts, begin), np.searchsorted(ends, end)
+    if first >= len(starts) or last >= len(ends) or starts[first] != begin or ends[last] != end:
+        return -1, -1
+    return first, last + 1
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]

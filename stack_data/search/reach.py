@@ -126,24 +126,39 @@ def _asked(rows, chosen):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)  # type: ignore[misc]
 def _left(rows, done, spans, num_texts, num_readings, loosest):  # type: ignore[no-untyped-def]
     """See Reach.left. spans: rows of `Spans`."""
-    spans = spans[np.argsort(spans[:, 0], kind="mergesort")]
     is_beaten = _beaten(rows, spans, num_texts, num_readings)
-    firsts = np.searchsorted(spans[:, 0], np.arange(num_texts + 1))
+    spans = spans[np.argsort(spans[:, 7], kind="mergesort")]
+    groups = spans[:, 0] * (num_readings + 1) + spans[:, 3] + 1
+    order = np.argsort(groups, kind="mergesort")
+    groups, begins, until = groups[order], spans[:, 7][order], _furthest(groups[order], spans[order])
     wanted = np.zeros(len(rows), np.bool_)
     for chain in range(len(rows)):
         text, reading = rows[chain, 1], rows[chain, 2]
         if done[chain] or (reading >= 0 and is_beaten[text, reading]):
             continue
-        wanted[chain] = True
-        for at in range(firsts[text], firsts[text + 1]):
-            if spans[at, 3] == reading and spans[at, 2] <= loosest[rows[chain, 0]]:
-                begin, end = spans[at, 7], spans[at, 8]
-                is_inside = begin <= rows[chain, 6] and rows[chain, 7] <= end
-                # One that is equal may be another place of the text.
-                if is_inside and (begin < rows[chain, 6] or rows[chain, 7] < end):
-                    wanted[chain] = False
-                    break
+        group = text * (num_readings + 1) + reading + 1
+        low, high = np.searchsorted(groups, group), np.searchsorted(groups, group + 1)
+        before = low + np.searchsorted(begins[low:high], rows[chain, 6])
+        until_here = low + np.searchsorted(begins[low:high], rows[chain, 6] + 1)
+        kind = loosest[rows[chain, 0]]
+        is_inside = before > low and until[kind, before - 1] >= rows[chain, 7]
+        # One that is equal may be another place of the text.
+        is_inside = is_inside or (until_here > low and until[kind, until_here - 1] > rows[chain, 7])
+        wanted[chain] = not is_inside
     return wanted
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _furthest(groups, spans):  # type: ignore[no-untyped-def]
+    """Return how far spans of each kind or a stricter one go in the snippet, of those up to each span in its group: int64[3, S]."""
+    until = np.zeros((3, len(spans)), np.int64)
+    for at in range(len(spans)):
+        for kind in range(3):
+            if at and groups[at] == groups[at - 1]:
+                until[kind, at] = until[kind, at - 1]
+            if spans[at, 2] <= kind:
+                until[kind, at] = max(until[kind, at], spans[at, 8])
+    return until
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
