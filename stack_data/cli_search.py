@@ -15,7 +15,7 @@ from typing import Any
 
 from stack_data.cli_search_index import add_verbs, lists_of, say
 from stack_data.errors import ConfigError, InputError
-from stack_data.terminal import Parser, add_verb, progress_of, run_verb
+from stack_data.terminal import Parser, add_verb, progress_of, run_verb, size_of
 
 MAX_SNIPPET = 10 << 20
 """Bytes."""
@@ -65,10 +65,10 @@ def _add_readers(verbs: Any) -> None:
             help="say too what this build dropped of it, and why, and follow the other names it knows",
         )
         verb.add_argument("--list", choices=("files", "exact", "near"), help="list its files, or others' copies")
-        _paged(verb, 100)
+        _paged(verb, 100, ", with --list")
 
     file = _reader(verbs, "file", _file, "say whether one file is in the corpus, by its bytes")
-    file.add_argument("id", metavar="ID|FILE", help="content id, SHA-256, SWHID, or a file")
+    file.add_argument("id", metavar="ID|FILE", help="content id, SHA-256, SWHID, or a file, - for standard input")
     file.add_argument("--all", action="store_true", help="name every place")
 
     text = _reader(verbs, "text", _text, "search for words in texts and paths")
@@ -89,10 +89,11 @@ def _add_readers(verbs: Any) -> None:
     )
     scan.add_argument("--sarif", type=Path, metavar="FILE", help="write the findings as SARIF 2.1.0 too")
     scan.add_argument(
-        "--max-file-bytes", type=int, default=1 << 20, metavar="N", help="larger files are not read (default: 1 MiB)"
-    )
+        "--max-file-bytes", type=size_of, default=1 << 20, metavar="SIZE",
+        help="larger files are not read: bytes, or such as 500kB, 2MiB (default: 1MiB)",
+    )  # fmt: skip
     scan.add_argument(
-        "--max-bytes", type=int, default=2 << 30, metavar="N", help="most bytes read in all (default: 2 GiB)"
+        "--max-bytes", type=size_of, default=2 << 30, metavar="SIZE", help="most bytes read in all (default: 2GiB)"
     )
 
 
@@ -110,14 +111,19 @@ def _reader(verbs: Any, name: str, run: Any, purpose: str) -> argparse.ArgumentP
     return verb
 
 
-def _paged(verb: argparse.ArgumentParser, count: int) -> None:
-    verb.add_argument("--first", type=int, default=0, metavar="N", help="begin at this row")
-    verb.add_argument("--count", type=int, default=count, metavar="N", help=f"rows to show (default: {count})")
+def _paged(verb: argparse.ArgumentParser, count: int, where: str = "") -> None:
+    verb.add_argument("--first", type=int, metavar="N", help=f"begin at this row{where} (default: 0)")
+    verb.add_argument("--count", type=int, metavar="N", help=f"rows to show{where} (default: {count})")
+    verb.set_defaults(rows=count)
 
 
-def _check_page(arguments: argparse.Namespace) -> None:
-    if arguments.first < 0 or arguments.count < 1:
+def _page_of(arguments: argparse.Namespace) -> tuple[int, int]:
+    """Return the first row of a page and how many it has."""
+    first = 0 if arguments.first is None else arguments.first
+    count = arguments.rows if arguments.count is None else arguments.count
+    if first < 0 or count < 1:
         raise ConfigError("--first is at least 0, --count at least 1")
+    return first, count
 
 
 def _open(arguments: argparse.Namespace) -> Any:
@@ -148,18 +154,22 @@ def _text_of(name: str) -> str:
     from stack_data.reasons import Reason
     from stack_data.text import text_of
 
-    try:
-        if name == "-":
-            raw = sys.stdin.buffer.read(MAX_SNIPPET + 1)
-        else:
-            with Path(name).open("rb") as file:
-                raw = file.read(MAX_SNIPPET + 1)
-    except OSError as error:
-        raise InputError(f"{name}: {error.strerror}") from error
+    raw = _bytes_of(name, MAX_SNIPPET + 1)
     text = Reason.TOO_LARGE if len(raw) > MAX_SNIPPET else text_of(raw)
     if isinstance(text, Reason):
         raise InputError(f"{'standard input' if name == '-' else name} cannot be searched: {text.meaning}")
     return text
+
+
+def _bytes_of(name: str, most: int = -1) -> bytes:
+    """Return the bytes of a file, or of standard input for `-`, up to so many."""
+    try:
+        if name == "-":
+            return sys.stdin.buffer.read(most)
+        with Path(name).open("rb") as file:
+            return file.read(most)
+    except OSError as error:
+        raise InputError(f"{name}: {error.strerror}") from error
 
 
 def _repository(arguments: argparse.Namespace) -> int:
@@ -176,7 +186,9 @@ def _owned(arguments: argparse.Namespace, needs_repository: bool) -> int:
     from stack_data.search.dropped import dropped
     from stack_data.search.lookup_text import owned_text, page_text
 
-    _check_page(arguments)
+    first, count = _page_of(arguments)
+    if not arguments.list and (arguments.first, arguments.count) != (None, None):
+        raise ConfigError("--first and --count page through a list; say which with --list files, exact or near")
     index = _open(arguments)
     build = arguments.build or build_around(arguments.index)
     aliases = aliases_of(build, arguments.index, lists_of(arguments)) if build else None
@@ -184,7 +196,6 @@ def _owned(arguments: argparse.Namespace, needs_repository: bool) -> int:
     if needs_repository and not asked.repo:
         raise ConfigError(f"{asked.name!r} is an owner; write host/owner/repo, or ask: search owner")
     if arguments.list:
-        first, count = arguments.first, arguments.count
         is_files = arguments.list == "files"
         page = (
             owners.files(index, asked, first, count, aliases)
@@ -205,7 +216,10 @@ def _file(arguments: argparse.Namespace) -> int:
     from stack_data.search.lookup_text import file_text
 
     path = Path(arguments.id)
-    asked = content_id(path.read_bytes()) if path.is_file() else arguments.id
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; look for all its files with: search scan INDEX {path}")
+    is_file = arguments.id == "-" or path.exists()
+    asked = content_id(_bytes_of(arguments.id)) if is_file else arguments.id
     found = file(_open(arguments), asked)
     say(arguments, found, file_text(found, arguments.all))
     return 0
@@ -215,8 +229,8 @@ def _text(arguments: argparse.Namespace) -> int:
     from stack_data.search.keyword_index import KeywordIndex
     from stack_data.search.lookup_text import files_text
 
-    _check_page(arguments)
-    found = KeywordIndex(_open(arguments)).search(arguments.query, arguments.first, arguments.count)
+    page = _page_of(arguments)
+    found = KeywordIndex(_open(arguments)).search(arguments.query, *page)
     say(arguments, found.to_json(), files_text(found, sys.stdout.isatty()))
     return 0
 
@@ -249,6 +263,8 @@ def _scan(arguments: argparse.Namespace) -> int:
 
     if arguments.max_bytes < 1 or arguments.max_file_bytes < 1:
         raise ConfigError("--max-bytes and --max-file-bytes are at least 1")
+    if arguments.sarif and not arguments.sarif.absolute().parent.is_dir():
+        raise ConfigError(f"--sarif {arguments.sarif}: there is no folder {arguments.sarif.parent}")
     gc.enable()
     index, progress = _open(arguments), progress_of(arguments)
     own = _own(arguments, index)

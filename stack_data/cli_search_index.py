@@ -97,6 +97,8 @@ def say(arguments: argparse.Namespace, value: Any, text: str) -> None:
 def lists_of(arguments: argparse.Namespace) -> list[Any]:
     """Return the suppression lists that a command names."""
     if not arguments.suppressions:
+        if arguments.key and not getattr(arguments, "removals", None):
+            raise ConfigError("--key is for checking a list, and none is given; name it with --suppressions LIST")
         return []
     from stack_data import registry
 

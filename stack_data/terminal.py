@@ -33,6 +33,17 @@ def add_verb(verbs: Any, name: str, run: Callable[[argparse.Namespace], int], pu
     return verb
 
 
+_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+
+
+def size_of(text: str) -> int:
+    """Return the bytes that an argument such as 4096, 500kB or 2MiB names."""
+    found = re.fullmatch(r"(-?[0-9]+) ?([kmg]?i?b|)", text.strip(), re.IGNORECASE)
+    if found is None or found[2].lower() not in _UNITS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write bytes, or such as 500kB or 2MiB")
+    return int(found[1]) * _UNITS[found[2].lower()]
+
+
 def run_verb(parser: argparse.ArgumentParser, arguments: Sequence[str], stays: str, again: str) -> int:
     """Run the verb that arguments name and return its exit code; errors of the user's making are one line.
 

@@ -14,6 +14,7 @@ import pytest
 
 from stack_data.cli_search import main
 from stack_data.identity import content_id
+from stack_data.terminal import size_of
 from tests.leaving import code, entry, listed
 from tests.search.published import HTTP, build_folder, copied, published, release_folder
 
@@ -140,6 +141,13 @@ def test_a_file_is_looked_up_by_id_or_by_itself(
     assert done == 0 and "not found; searched: corpus 1.0.0" in told
 
 
+def test_a_file_is_read_from_standard_input(
+    capsys: pytest.CaptureFixture[str], index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(UTIL.encode())))
+    assert len(value_of(capsys, "file", index, "-")["found"]) == 1
+
+
 def test_words_are_searched_with_their_lines(capsys: pytest.CaptureFixture[str], index: Path) -> None:
     done, told, _ = run(capsys, "text", index, '"parse http request" -path:tests')
     assert done == 0 and "def parseHTTPRequest" in told
@@ -184,6 +192,14 @@ def test_readers_hide_what_a_suppression_list_names(
         (("owner", "{index}", "a b c"), 1, "names no owner"),
         (("repository", "{index}", "github.com/jane"), 2, "is an owner"),
         (("file", "{index}", "zz"), 1, "identifies no file"),
+        (("file", "{index}", "{here}"), 2, "search scan INDEX"),
+        (("text", "{index}", "parse lang:"), 1, "lang: names nothing"),
+        (("text", "{index}", "repo: jane"), 1, "follows without a space, repo:NAME"),
+        (("owner", "{index}", "jane", "--count", "5"), 2, "--list files"),
+        (("snippet", "{index}", "{nothing}", "--key", "a=b"), 1, "No such file"),
+        (("file", "{index}", "0" * 40, "--key", "a=b"), 2, "--suppressions LIST"),
+        (("remove", "{index}", "--owner", "github.com/jane", "--key", "a=b"), 2, "--suppressions LIST"),
+        (("scan", "{index}", "{here}", "--sarif", "{nothing}/log.sarif"), 2, "there is no folder"),
         (("text", "{index}", "++"), 1, "no word to search for"),
         (("text", "{index}", "parse", "--first", "-1"), 2, "--first is at least 0"),
         (("owner", "{index}", "jane", "--list", "files", "--count", "0"), 2, "--count at least 1"),
@@ -201,11 +217,26 @@ def test_readers_hide_what_a_suppression_list_names(
 def test_errors_are_one_clear_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, ...], exit_code: int, told: str
 ) -> None:
-    named = {"index": published().folder, "nothing": tmp_path / "nothing"}
+    named = {"index": published().folder, "nothing": tmp_path / "nothing", "here": tmp_path}
     done, out, error = run(capsys, *(one.format(**named) for one in words))
     assert done == exit_code and out == ""
     assert error.startswith("fairstack: ") and error.count("\n") == 1
     assert told in error
+    assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [("0", 0), ("4096", 4096), ("500kB", 500_000), ("2MiB", 2 << 20), ("1 gib", 1 << 30), ("7b", 7)],
+)
+def test_sizes_are_written_with_or_without_a_unit(written: str, size: int) -> None:
+    assert size_of(written) == size
+
+
+def test_what_is_no_size_is_refused(capsys: pytest.CaptureFixture[str], index: Path) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run(capsys, "scan", index, ".", "--max-file-bytes", "2 moons")
+    assert "'2 moons' is no size" in capsys.readouterr().err
 
 
 def test_a_former_name_is_followed_where_a_build_knows_it(capsys: pytest.CaptureFixture[str], index: Path) -> None:

@@ -77,7 +77,7 @@ def language_named(name: str) -> str:
     """Return a language's Linguist name by that name or an alias, in any case; ConfigError for what is neither, with the nearest."""
     found = name if name in languages() else by_alias().get(name.strip().lower())
     if found is None:
-        near = difflib.get_close_matches(name.lower(), by_alias(), 1)
+        near = difflib.get_close_matches(name.lower(), by_alias(), 1, 0.7)
         meant = f"; did you mean {by_alias()[near[0]]!r}?" if near else ""
         raise ConfigError(f"no language is called {name!r}{meant}")
     return found

@@ -47,7 +47,7 @@ def file_id(text: str) -> FileId:
     if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", digits):
         return FileId("content_id" if len(digits) == 40 else "sha256", bytes.fromhex(digits))
     raise InputError(
-        f"{shown(text)!r} identifies no file; give a content id (40 hex digits: git hash-object FILE), a SHA-256 (64) or a SWHID"
+        f"{shown(text)!r} is no file, and identifies no file; give a content id (40 hex digits: git hash-object FILE), a SHA-256 (64) or a SWHID"
     )
 
 

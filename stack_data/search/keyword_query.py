@@ -70,6 +70,10 @@ def _clauses(piece: re.Match[str]) -> list[Clause]:
     if field is None:
         # `std::vector`, `http://...` and the like: no field, only words.
         field, value = TEXT, f"{piece[2]}:{value}" if piece[2] else value
+    if not piece[2] and quoted is None and value[:-1].lower() in _FIELDS and value.endswith(":"):
+        raise InputError(
+            f'{value} names nothing: what is meant follows without a space, {value}NAME; to search for the word itself: "{value[:-1]}"'
+        )
     if not value.strip():
         return []
     if field in (TEXT, PATH, EXACT):

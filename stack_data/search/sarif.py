@@ -1,9 +1,9 @@
 """A scan as SARIF 2.1.0, the format in which code hosts and editors take findings of analysis tools.
 
-One result for each file that is in the corpus whole, and one for each span; rules are the kinds of match. Paths are relative to the
-checkout (uriBaseId SRCROOT) and percent-encoded; lines are those of the file; columns are not stated, so whole lines are marked. A
-result's fingerprint depends on what was copied and not on where it stands now, so that a host recognises it after the file changed.
-Everything beyond the first place of a match is in the result's properties. Skipped files are notifications of the invocation.
+One result for each file that is in the corpus whole, and one for each span that lies in no other of the same content; rules are the kinds
+of match. Paths are relative to the checkout (uriBaseId SRCROOT) and percent-encoded; lines are those of the file; columns are not stated,
+so whole lines are marked. A result's fingerprint depends on what was copied and not on where it stands now, so that a host recognises it after
+the file changed. Everything beyond the first place of a match is in the result's properties. Skipped files are notifications of the invocation.
 
 https://docs.oasis-open.org/sarif/sarif/v2.1.0/
 """
@@ -11,7 +11,7 @@ https://docs.oasis-open.org/sarif/sarif/v2.1.0/
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -76,8 +76,26 @@ def _results(found: Found) -> Iterator[dict[str, Any]]:
             "provenances": [place_json(one) for one in facts.places],
         }  # fmt: skip
         yield _result("identical", text, _location(found.path), f"identical/{facts.content_id}", properties)
-    for one in found.matches:
+    for one in _outermost(found.matches):
         yield _span(found, one)
+
+
+def _outermost(matches: Sequence[Match]) -> Iterator[Match]:
+    """Yield the matches that lie in no other of the same content: an exact stretch of a renamed copy would mark its lines once more."""
+    by_content: dict[str, list[Match]] = {}
+    for one in matches:
+        by_content.setdefault(one.content_id, []).append(one)
+    for one in matches:
+        if not any(other is not one and _encloses(other, one) for other in by_content[one.content_id]):
+            yield one
+
+
+def _encloses(other: Match, one: Match) -> bool:
+    """Tell whether both spans of a match lie in those of another that is longer."""
+    spans = zip((other.query_span, other.source_span), (one.query_span, one.source_span), strict=True)
+    return all(begin <= first and last <= end for (begin, end), (first, last) in spans) and (
+        other.query_span != one.query_span
+    )
 
 
 def _span(found: Found, match: Match) -> dict[str, Any]:

@@ -95,3 +95,17 @@ def test_a_finding_is_recognised_after_it_moved(done: Scan) -> None:
     assert both[0] == both[1]
     other = replace(found, matches=tuple(replace(one, kind="renamed") for one in found.matches))
     assert sarif(replace(done, files=(other,)), "1")["runs"][0]["results"][0]["partialFingerprints"] != both[0]
+
+
+def test_a_stretch_of_a_match_of_the_same_content_is_no_result_of_its_own(done: Scan) -> None:
+    (found,) = (one for one in done.files if one.matches)
+    (match_,) = found.matches
+    whole = replace(match_, kind="renamed", query_span=(0, 90), source_span=(100, 190))
+    inside = replace(match_, query_span=(10, 40), source_span=(110, 140))
+    elsewhere = replace(inside, source_span=(300, 330))
+    other = replace(inside, content_id="0" * 40)
+    given = replace(found, matches=(whole, inside, elsewhere, other))
+    results = sarif(replace(done, files=(given,)), "1")["runs"][0]["results"]
+    assert [(one["properties"]["querySpan"], one["properties"]["sourceSpan"]) for one in results] == [
+        ([0, 90], [100, 190]), ([10, 40], [300, 330]), ([10, 40], [110, 140]),
+    ]  # fmt: skip
