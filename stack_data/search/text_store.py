@@ -1,12 +1,12 @@
 """The released texts of a segment in compressed blocks, in the order of its documents.
 
-texts.blocks   zstd frames one after the other, each of about 8 KiB of text
+texts.blocks   zstd frames one after the other, each of about 12 KiB of text
 texts.index    uint64 arrays: where each document's text begins in the whole of all texts (D + 1), where each block's text begins
                (B + 1), where its frame begins (B + 1), and the sum of the frame's bytes (B)
 
 Small texts share a block and lie in one block whole; a large one has blocks of its own. A frame is checked before it is decompressed,
-every time. Choice: blocks of about 8 KiB, decompressed in 10 microseconds by contexts that are kept (pyarrow's codec makes a new one each
-time, which takes 10 more): a match is looked for in about 3 KiB of a text. 16 KiB would be a twelfth smaller and take twice as long.
+every time. Choice: blocks of about 12 KiB, decompressed in 14 microseconds by contexts that are kept (pyarrow's codec makes a new one each
+time, which takes 10 more): a match is looked for in about 3 KiB of a text. zstd level 1 packs them a fifth faster than level 3, and a thirtieth worse.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from stack_data.search.memory_waits import rank
 from stack_data.search.pages import Bytes, byte_sum, read_ahead, touched_here_and_there
 
 BLOCKS, INDEX = "texts.blocks", "texts.index"
-BLOCK, MOST = 8 * 1024, 12 * 1024
+BLOCK, MOST = 12 * 1024, 18 * 1024
 """The size of the blocks of large texts, and up to which texts are gathered in one."""
-LEVEL = 3
+LEVEL = 1
 _HELD = 8
 Ints = npt.NDArray[np.int64]
 _codecs = threading.local()

@@ -44,9 +44,9 @@ def test_texts_come_back_in_any_order(
 
 
 def test_a_small_text_lies_in_one_block_and_a_large_one_in_several(tmp_path: Path) -> None:
-    store = written(tmp_path, [b"a" * 5_000, b"b" * 6_000, b"c" * 6_000, b"d" * 35_000, b"e"])
+    store = written(tmp_path, [b"a" * (MOST - 9_000), b"b" * 9_000, b"c" * 9_000, b"d" * (4 * BLOCK + 2_000), b"e"])
     sizes = np.diff(store._texts).tolist()
-    assert sizes == [11_000, 6_000, BLOCK, BLOCK, BLOCK, BLOCK, 35_000 - 4 * BLOCK, 1]
+    assert sizes == [MOST, 9_000, BLOCK, BLOCK, BLOCK, BLOCK, 2_000, 1]
 
 
 def test_a_changed_frame_is_never_decompressed(tmp_path: Path) -> None:
