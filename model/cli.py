@@ -140,6 +140,7 @@ def _exposure(arguments: argparse.Namespace) -> int:
         found = read(registry.raw(location, Path()), location, arguments.key)
         contents += found.removal.contents.to_pylist()
         places += len(found.removal.places)
+    checkpoints.refuse_run(arguments.checkpoint)
     base = record.read(arguments.checkpoint)["base"]
     checkpoints.check(arguments.checkpoint, only=(record.NAME, NAME))
     seen = exposure(arguments.checkpoint, contents)
@@ -148,7 +149,10 @@ def _exposure(arguments: argparse.Namespace) -> int:
         _say(arguments, value | {"base": base["name"] if base else None}, "")
         return 0
     for one in seen:
-        clean = f"last checkpoint before: step {one.last_clean:,}" if one.last_clean else "no checkpoint before"
+        clean = "no checkpoint before"
+        if one.last_clean:
+            is_kept = checkpoints.path_of(arguments.checkpoint.absolute().parent, one.last_clean).is_dir()
+            clean = f"last checkpoint before: step {one.last_clean:,}" + ("" if is_kept else ", which is not kept here")
         out(
             f"{one.content_id}  first seen in step {one.first_step:,}, {counted(one.times, 'piece')}, last in step {one.last_step:,}; {clean}"
         )
@@ -207,7 +211,9 @@ def _verify(arguments: argparse.Namespace) -> int:
         _say(arguments, {"files": files, "problems": []}, f"verify: {counted(files, 'file')} checked, all sound")
         return 0
     from model.shards.verify import verify_shards
+    from model.training.checkpoints import refuse_run
 
+    refuse_run(arguments.folder)
     found = verify_shards(arguments.folder, arguments.release)
     value = {
         "files": found.num_files, "documents": found.num_documents, "texts": found.num_texts, "problems": found.problems,

@@ -16,9 +16,9 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -60,11 +60,16 @@ def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder alone while the block runs; InputError when another process holds it. A killed holder lets go."""
+    """Hold a folder alone while the block runs; InputError when another process holds it. A killed holder lets go.
+
+    A block that fails before anything else is in the folder leaves it, and those above it, as they were: not there, if so.
+    """
     import fcntl
 
+    new = [one for one in (folder, *folder.parents) if not one.exists()]
     make_folder(folder)
     path = folder / LOCK_NAME
+    was_there = path.exists()
     try:
         handle = path.open("ab")
     except OSError as error:
@@ -73,10 +78,36 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(
-                f"{folder} is being built by another process; wait for it, or build under another name"
-            ) from None
-        yield
+            raise _held(folder) from None
+        if not _is_same(path, handle):  # its holder failed and tidied up meanwhile
+            raise _held(folder)
+        try:
+            yield
+        except BaseException:
+            if not was_there:
+                _let_go(path, new)
+            raise
+
+
+def _held(folder: Path) -> InputError:
+    return InputError(f"{folder} is being built by another process; wait for it, or build under another name")
+
+
+def _is_same(path: Path, handle: IO[bytes]) -> bool:
+    """Tell whether an open file still has its name."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle.fileno()))
+    except OSError:
+        return False
+
+
+def _let_go(lock: Path, new: Sequence[Path]) -> None:
+    """Delete a lock, and the folders that were made for it, the innermost first; none that something else is in."""
+    with contextlib.suppress(OSError):
+        if not new or os.listdir(lock.parent) == [lock.name]:
+            lock.unlink()
+        for one in new:
+            one.rmdir()
 
 
 def refused(path: Path, error: OSError) -> StorageError:

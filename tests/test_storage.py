@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -100,6 +102,29 @@ def test_a_disk_that_refuses_is_told_apart_from_a_full_one(tmp_path: Path) -> No
         storage.write_text(tmp_path / "file" / "below", "")
     with pytest.raises(StorageError, match="cannot write"):
         storage.make_folder(tmp_path / "file" / "below")
+
+
+def test_a_refusal_leaves_no_folder_and_no_lock(tmp_path: Path) -> None:
+    for folder in (tmp_path / "a" / "b", tmp_path):
+        with pytest.raises(InputError, match="refused"), storage.locked(folder):
+            raise InputError("refused")
+        assert list(tmp_path.iterdir()) == []
+    with pytest.raises(InputError, match="refused"), storage.locked(tmp_path / "a" / "b"):
+        (tmp_path / "a" / "b" / "begun").touch()
+        raise InputError("refused")
+    assert (tmp_path / "a" / "b" / "begun").exists()
+
+
+def test_whoever_comes_while_a_refusal_tidies_up_is_sent_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def after_it_went(handle: IO[bytes], how: int) -> None:
+        (tmp_path / storage.LOCK_NAME).unlink()
+        taken(handle, how)
+
+    taken = fcntl.flock
+    monkeypatch.setattr("fcntl.flock", after_it_went)
+    # The lock of a file that has no name any more holds nobody off.
+    with pytest.raises(InputError, match="another process"), storage.locked(tmp_path):
+        raise AssertionError("held")
 
 
 def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -> None:

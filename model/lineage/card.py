@@ -25,8 +25,11 @@ def card(title: str, lineage: Mapping[str, Any], parameters: int) -> str:
 
 def _front(lineage: Mapping[str, Any]) -> str:
     base = lineage["base"]
-    license_name = (base or {}).get("license") or "other"
-    lines = ["---", "library_name: transformers", "pipeline_tag: text-generation", f"license: {license_name}"]
+    stated = (base or {}).get("license") or ("" if base else lineage["config"].get("license", ""))
+    lines = ["---", "library_name: transformers", "pipeline_tag: text-generation", f"license: {stated or 'other'}"]
+    if not stated:
+        # The Hub asks for the name of a licence that is not in its list.
+        lines.append("license_name: not-stated")
     lines += ["tags:", "- code", "- fill-in-the-middle"]
     return "\n".join([*lines, "---", ""])
 

@@ -8,6 +8,7 @@ inputs give the same bytes, however many threads the library uses.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from stack_data.progress import Progress, Silent
 RULE_VERSION = 1
 LEAST, MOST = 2048, 65536
 MANIFEST, REPORT, REPORT_TEXT = "manifest.json", "report.json", "report.txt"
+FILES = ("special_tokens_map.json", "tokenizer.json", "tokenizer_config.json", REPORT, REPORT_TEXT)
 _END = SPECIAL_TOKENS[0]
 
 
@@ -58,9 +60,8 @@ def train_tokenizer(
             read = CodeTokenizer.load(folder)
             return Trained(folder, read.identity, read.vocab_size, None)
         report = _make(folder, sources, vocab_size, seed, sample_bytes, progress or Silent())
-        names = ["special_tokens_map.json", "tokenizer.json", "tokenizer_config.json", REPORT, REPORT_TEXT]
         counts = {"tokens": report.vocab_size, "documents": report.sample.documents, "bytes": report.sample.bytes}
-        Manifest(plan.to_json(), {name: Output.of(folder / name, "none") for name in names}, counts).write(
+        Manifest(plan.to_json(), {name: Output.of(folder / name, "none") for name in FILES}, counts).write(
             folder / MANIFEST
         )
         return Trained(folder, report.identity, report.vocab_size, report)
@@ -89,10 +90,14 @@ def _is_made(folder: Path, plan: Plan) -> bool:
     """Tell whether the folder holds what the plan makes; StaleBuildError when it holds another tokenizer, InputError something else."""
     known = manifest.read_if_present(folder / MANIFEST)
     if known is None:
-        if (folder / "config.json").exists() or (
-            (folder / "tokenizer.json").exists() and not (folder / REPORT).exists()
-        ):
-            raise InputError(f"{folder} holds a tokenizer or a model that was not made here; name a new folder")
+        strangers = sorted(
+            name for name in os.listdir(folder)
+            if name not in (*FILES, storage.LOCK_NAME) and not name.endswith(".tmp")
+        )  # fmt: skip
+        if strangers or ((folder / "tokenizer.json").exists() and not (folder / REPORT).exists()):
+            raise InputError(
+                f"{folder} holds {strangers[0] if strangers else 'a tokenizer that was not made here'}; name a new or empty folder"
+            )
         return False
     found = manifest.differences(known.plan, json.loads(json.dumps(plan.to_json())))
     if found:

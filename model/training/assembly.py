@@ -162,7 +162,8 @@ def _fill(config: ModelConfig, source: Path | None) -> Callable[[Decoder], None]
 def _fits(decoder: Any, tokenizer: CodeTokenizer, config: ModelConfig) -> None:
     if decoder.vocab_size < tokenizer.vocab_size:
         raise ConfigError(
-            f"'decoder.vocab_size' is {decoder.vocab_size}, and the tokenizer has {tokenizer.vocab_size} tokens"
+            f"'decoder.vocab_size' is {decoder.vocab_size}, and the tokenizer has {tokenizer.vocab_size} tokens; make it {tokenizer.vocab_size} "
+            "or more, or take shards of a smaller tokenizer"
         )
     if decoder.context < config.train.positions and decoder.architecture == "gpt_bigcode":
         raise ConfigError(f"'train.positions' is {config.train.positions}, and the network has {decoder.context}")

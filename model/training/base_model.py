@@ -13,12 +13,14 @@ from typing import Any
 
 from model.lineage import record
 from model.tokenizer.code_tokenizer import CodeTokenizer
+from model.training.checkpoints import refuse_run
 from stack_data import storage
 from stack_data.errors import ConfigError, InputError
 
 
 def base_facts(folder: Path) -> dict[str, Any]:
     """Return what is known of a base model: name, hash of its weights, licence ("" when it states none), and its lineage's data."""
+    refuse_run(folder)
     if not (folder / "config.json").exists():
         raise InputError(f"{folder} holds no model: there is no config.json in it; name a checkpoint's folder")
     weights = hashlib.sha256()

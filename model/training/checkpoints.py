@@ -93,6 +93,13 @@ def all_of(folder: Path) -> list[Path]:
     return sorted(path for path in found if _NAME.fullmatch(path.name) and path.is_dir())
 
 
+def refuse_run(folder: Path) -> None:
+    """Raise InputError where a checkpoint is asked for and a run's folder was named, or the folder of its checkpoints."""
+    for one in (folder / "checkpoints", folder):
+        if found := all_of(one):
+            raise InputError(f"{folder} is no checkpoint but holds {len(found)}; name one, such as {found[-1]}")
+
+
 def check(checkpoint: Path, only: Container[str] | None = None) -> manifest.Manifest:
     """Return a checkpoint's manifest after hashing every file, or some; InputError names the first that is not as it was written."""
     found = manifest.read(checkpoint / "manifest.json")
@@ -147,10 +154,11 @@ def remove_unfinished(folder: Path) -> None:
 def prune(folder: Path, keep_last: int, keep_best: bool) -> list[Path]:
     """Delete all but the newest `keep_last` checkpoints and, of those that were evaluated, the best; return what went.
 
-    The best is the one with the lowest `bits_per_byte` in its manifest's counts; the earlier of equals.
+    The best is the one with the lowest `bits_per_byte` in its manifest's counts; the earlier of equals. Checkpoints that were made while a run
+    went astray (`astray` in their manifest) push out none that were not: of them only the newest stays.
     """
     found = all_of(folder)
-    kept = set(found[-keep_last:])
+    kept = {*found[-1:], *[path for path in found if not is_astray(path)][-keep_last:]}
     scored = [(score, path) for path in found if (score := score_of(path)) is not None]
     if keep_best and scored:
         kept.add(min(scored)[1])
@@ -165,11 +173,20 @@ def prune(folder: Path, keep_last: int, keep_best: bool) -> list[Path]:
 
 def score_of(checkpoint: Path) -> float | None:
     """Return the held-out bits per byte that a checkpoint's manifest states, or None."""
-    try:
-        value = manifest.read(checkpoint / "manifest.json").counts.get("bits_per_byte")
-    except InputError:
-        return None
+    value = _counts(checkpoint).get("bits_per_byte")
     return float(value) if isinstance(value, (int, float)) else None
+
+
+def is_astray(checkpoint: Path) -> bool:
+    """Return whether a checkpoint's manifest says that its run was going astray: losses too high, or gradients that were no numbers."""
+    return bool(_counts(checkpoint).get("astray"))
+
+
+def _counts(checkpoint: Path) -> Mapping[str, Any]:
+    try:
+        return manifest.read(checkpoint / "manifest.json").counts
+    except InputError:
+        return {}
 
 
 def best(folder: Path) -> Path | None:

@@ -6,7 +6,7 @@ Defaults live here with the reason for each; files hold what differs (config_fil
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -47,7 +47,7 @@ class TokenizerConfig(Model):
 class OptOutConfig(Model):
     """Which opt-outs the data must follow."""
 
-    mandatory: dict[str, int] = {}
+    mandatory: dict[str, Annotated[int, Field(ge=0)]] = {}
     """Least epoch by issuer of suppression list: data that is older is refused."""
     lists: tuple[str, ...] = ()
     """Suppression lists, paths or https URLs, whose epochs are mandatory."""
@@ -182,6 +182,8 @@ class ModelConfig(Model):
     """Name of the run's folder below run.folder."""
     title: str = ""
     """Title of the model card."""
+    license: str = Field("", pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]*$|^$")
+    """Licence of the model for its card, as the Hub names it (apache-2.0, bigcode-openrail-m); empty: none is stated. A base model's holds instead."""
     data: DataConfig
     tokenizer: TokenizerConfig = TokenizerConfig()
     decoder: DecoderConfig | None = None

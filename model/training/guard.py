@@ -54,6 +54,11 @@ class Guard:
             )
         return True
 
+    @property
+    def is_astray(self) -> bool:
+        """Say whether the last steps are such that the run ends if they go on so."""
+        return self.bad_steps > 0 or self.high_steps > 0
+
     def to_json(self) -> dict[str, Any]:
         """Return what a resumed run needs; numbers that JSON lacks are left out."""
         return {key: value for key, value in asdict(self).items() if math.isfinite(value)}

@@ -11,7 +11,7 @@ from model.training.schedules import factor
 from stack_data.errors import StaleBuildError
 from stack_data.manifest import differences
 
-NOT_BINDING = {"title", "evaluation", "checkpoint", "run", "optout", "name", "data", "tokenizer"}
+NOT_BINDING = {"title", "license", "evaluation", "checkpoint", "run", "optout", "name", "data", "tokenizer"}
 
 
 def refuse_other_config(config: ModelConfig, saved: Mapping[str, Any], step: int, home: Path) -> None:

@@ -126,13 +126,15 @@ class _Loop:
                 if step % run.log_every == 0 or step == last:
                     self._tell(step, window, done)
                     window = _Window()
-                if self._pause(step, last):
-                    window = _Window()
+                # What is measured and saved between steps takes no time of theirs.
+                paused = time.perf_counter()
+                self._pause(step, last)
+                window.began += time.perf_counter() - paused
         finally:
             loader.close()
             if self._journal:
                 self._journal.close()
-        return self._result(last)
+        return self._result(max(last, self._first))
 
     def _before(self) -> None:
         """Measure a base model before the first step."""
@@ -175,8 +177,8 @@ class _Loop:
         every = self.config.evaluation.every
         return bool(every and step % every == 0) or step == self._last
 
-    def _pause(self, step: int, last: int) -> bool:
-        """Evaluate and save where it is time to; say whether anything was done."""
+    def _pause(self, step: int, last: int) -> None:
+        """Evaluate and save where it is time to."""
         is_last, evaluates = step == last, self._evaluates(step)
         saves = step % self.config.checkpoint.every == 0 or is_last
         if evaluates:
@@ -185,7 +187,6 @@ class _Loop:
         if saves:
             score = self._measured.bits_per_byte if evaluates and self._measured else None
             self._checkpoint = save(self.parts, step, score, self._final)
-        return evaluates or saves
 
     def _evaluate(self, step: int) -> None:
         parts = self.parts

@@ -144,7 +144,10 @@ def save(parts: Parts, step: int, score: float | None, measured: Measured | None
         storage.write_text(folder / "README.md", card(title, told, config.num_parameters()))
 
     def make() -> Path:
-        made = checkpoints.save(parts.checkpoints, step, write, {} if score is None else {"bits_per_byte": score})
+        facts: dict[str, Any] = {} if score is None else {"bits_per_byte": score}
+        made = checkpoints.save(
+            parts.checkpoints, step, write, facts | ({"astray": True} if parts.engine.guard.is_astray else {})
+        )
         parts.lineage.checkpoints.append({"step": step, "identity": checkpoints.identity(made)})
         checkpoints.prune(parts.checkpoints, parts.config.checkpoint.keep_last, parts.config.checkpoint.keep_best)
         return made

@@ -30,6 +30,8 @@ def test_help_names_the_verbs_and_imports_nothing_heavy() -> None:
         (["exposure", ".", "--content", "xyz"], 2, "'xyz' is no content id"),
         (["exposure", ".", "--content", "a" * 40], 1, "has no lineage.json"),
         (["verify", "."], 1, "holds no token shards"),
+        (["drop", "none/shards", "--suppressions", "x"], 1, "none/shards"),
+        (["drop", "."], 2, "name what to follow"),
     ],
 )
 def test_errors_are_one_line(
@@ -43,6 +45,7 @@ def test_errors_are_one_line(
     monkeypatch.chdir(tmp_path)
     assert fairstack.main(["model", *words]) == code
     assert told in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_verb_is_documented() -> None:

@@ -72,7 +72,9 @@ def infini_gram(python: str, files: Sequence[File], asked: Sequence[tuple[int, s
     given = scratch / "given.json"
     given.write_text(json.dumps({"texts": [one.text.decode() for one in files], "asked": asked}))
     script = Path(__file__).with_name("infini_gram_found.py")
-    said = subprocess.run([python, str(script), str(given), str(scratch)], check=True, capture_output=True, text=True)
+    said = subprocess.run([python, str(script), str(given), str(scratch)], check=False, capture_output=True, text=True)
+    if said.returncode:
+        sys.exit(f"infini-gram did not run under {python}: {said.stderr.strip().splitlines()[-1:] or said.returncode}")
     cost, *rows = said.stdout.splitlines()
     sys.stdout.write(cost + "\n")
     found = [re.fullmatch(r" *(\d+) (.+?) +([\d.]+) +([\d.]+) ms", row) for row in rows]

@@ -142,6 +142,13 @@ def test_a_folder_of_another_tokenizer_is_left_alone(corpus: Path, trained: Path
         train_tokenizer([corpus], 2048, 1, 200_000, tmp_path)
 
 
+def test_a_folder_of_something_else_is_left_alone(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("mine")
+    with pytest.raises(InputError, match="holds notes.md; name a new or empty folder"):
+        train_tokenizer([corpus], 2048, 1, 200_000, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.md"]
+
+
 @pytest.mark.parametrize("size", [2047, 65537])
 def test_a_vocabulary_out_of_bounds_is_refused(corpus: Path, tmp_path: Path, size: int) -> None:
     with pytest.raises(ConfigError, match=f"vocabulary is {size}; it must be 2048 to 65536"):

@@ -71,6 +71,21 @@ def test_the_newest_and_the_best_are_kept(tmp_path: Path) -> None:
     assert checkpoints.best(tmp_path) == checkpoints.path_of(tmp_path, 2)
 
 
+def test_what_a_run_saves_while_it_goes_astray_pushes_out_no_sound_one(tmp_path: Path) -> None:
+    for step in range(1, 7):
+        checkpoints.save(tmp_path, step, lambda at: None, {"astray": True} if step > 3 else {})
+    assert [path.name[-1] for path in checkpoints.prune(tmp_path, keep_last=2, keep_best=True)] == ["1", "4", "5"]
+    assert [path.name[-1] for path in checkpoints.all_of(tmp_path)] == ["2", "3", "6"]
+
+
+def test_a_run_named_for_a_checkpoint_is_told_apart(tmp_path: Path) -> None:
+    newest = made(tmp_path / "run" / "checkpoints", 7)
+    for folder in (tmp_path / "run", tmp_path / "run" / "checkpoints"):
+        with pytest.raises(InputError, match=f"holds 1; name one, such as .*{newest.name}"):
+            checkpoints.refuse_run(folder)
+    checkpoints.refuse_run(newest)
+
+
 def test_a_write_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
     made(tmp_path, 1)
 

@@ -60,6 +60,28 @@ def test_a_stopped_run_goes_on_bit_for_bit_whatever_the_loader(home: Path, whole
     assert len({one["step"] for one in told}) == len(told)
 
 
+def test_a_run_that_is_beyond_the_step_to_stop_after_says_where_it_is(home: Path, whole: Path) -> None:
+    done = trained(home, "name=whole", stop_after=3)
+    assert (done.step, done.checkpoint) == (8, whole)
+
+
+def test_a_line_of_the_log_is_the_mean_of_its_steps_whatever_is_saved_between(home: Path, whole: Path) -> None:
+    every = {line["step"]: line["loss"] for line in log(trained(home, "name=whole"))}
+    for saved in (1, 8):
+        done = trained(home, f"name=logged-{saved}", "run.log_every=4", f"checkpoint.every={saved}")
+        (first, _) = log(done)
+        assert first["step"] == 4
+        assert first["loss"] == pytest.approx(np.mean([every[step] for step in range(1, 5)]), abs=0.02)
+
+
+def test_the_card_states_a_licence_where_one_is_given(home: Path) -> None:
+    front = "name=licensed", "schedule.steps=2"
+    assert "license: other\nlicense_name: not-stated\n" in (trained(home, *front).checkpoint / "README.md").read_text()
+    shutil.rmtree(home / "models" / "licensed")
+    card = (trained(home, *front, "license=apache-2.0").checkpoint / "README.md").read_text()
+    assert "license: apache-2.0\n" in card and "license_name" not in card
+
+
 def test_muon_and_its_adamw_go_on_bit_for_bit(home: Path) -> None:
     named = ("optimizer.name=muon", "train.precision=bfloat16")
     one = trained(home, "name=muon", *named)
@@ -140,11 +162,13 @@ def test_data_older_than_a_mandatory_epoch_is_refused(home: Path) -> None:
         InputError, match="mandatory from epoch 3, and this data follows no list of that issuer.*fairstack model drop"
     ):
         trained(home, "name=old", "optout.mandatory={registry=3}")
-    assert not (home / "models" / "old" / "checkpoints").exists()
+    assert not (home / "models" / "old").exists()
 
 
 def test_a_network_smaller_than_the_tokenizer_is_refused(home: Path) -> None:
-    with pytest.raises(ConfigError, match="'decoder.vocab_size' is 300"):
+    with pytest.raises(
+        ConfigError, match=r"'decoder.vocab_size' is 300, and the tokenizer has 600 tokens; make it 600"
+    ):
         trained(home, "name=narrow", "decoder.vocab_size=300")
 
 
