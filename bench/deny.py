@@ -3,7 +3,8 @@
 Run: python bench/deny.py [RELEASE OTHER] [--remove NAME...]    default: the two largest below build/, and five packages of the first
 e.g. build/demo/releases/1.1.0 build/sdists/releases/1.0.0 --remove pypi/-/rich
 RELEASE is indexed; each NAME in turn is removed from it (default: its five largest packages). Unrelated code: Python files of OTHER that are
-not in RELEASE and not of that package, one completion of 50 tokens after every 20th token, each judged by itself with 200 tokens before it.
+not in RELEASE and not of that package, one completion of 50 tokens after every 20th token, each judged by itself with 200 tokens before it;
+the files with most refusals are named: copies that were changed are among them, so the rate is an upper bound.
 Batches: what judging a completion takes with the stored hashes dealt out to 1, 20 and 200 batches.
 Copies: spans of 2 N tokens of removed files that nothing else holds whole, word for word and with their names changed.
 """
@@ -47,25 +48,26 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def unrelated(folder: Path, index: Index, name: str) -> list[bytes]:
-    """Return Python texts of a release that an index has not, and that are of another package."""
+def unrelated(folder: Path, index: Index, name: str) -> list[tuple[str, bytes]]:
+    """Return Python texts of a release that an index has not, and that are of another package, with where they are."""
     texts = []
     for path in sorted((folder / "data" / "python").glob("*.parquet")):
-        for row in pq.read_table(path, columns=["content_id", "content", "repo_name"]).to_pylist():
+        for row in pq.read_table(path, columns=["content_id", "content", "repo_name", "path"]).to_pylist():
             is_known = index.find(np.array([bytes.fromhex(row["content_id"])], "S20"))[0] >= 0
             if not is_known and row["content"] and row["repo_name"].rpartition("/")[2] != name.rpartition("/")[2]:
-                texts.append(row["content"].encode())
+                texts.append((f"{row['repo_name']}: {row['path']}", row["content"].encode()))
     random.seed(1)
     return random.sample(texts, min(FILES, len(texts)))
 
 
-def completions(texts: list[bytes]) -> Iterator[tuple[str, str]]:
-    for text in texts:
+def completions(texts: list[tuple[str, bytes]]) -> Iterator[tuple[str, str, str]]:
+    """Yield (file, what stands before, completion)."""
+    for file, text in texts:
         tokens = lex(pa.array([text], pa.large_binary()), family_of("Python"))
         for at in range(EVERY, len(tokens) - COMPLETION, EVERY):
             begin, cut = int(tokens.starts[max(0, at - BEFORE)]), int(tokens.starts[at])
             end = int(tokens.ends[at + COMPLETION - 1])
-            yield text[begin:cut].decode("utf-8", "replace"), text[cut:end].decode("utf-8", "replace")
+            yield file, text[begin:cut].decode("utf-8", "replace"), text[cut:end].decode("utf-8", "replace")
 
 
 def copies(index: Index, removed: np.ndarray, rule: deny.Rule) -> Iterator[str]:
@@ -108,13 +110,15 @@ def measure(folder: Path, other: Path, name: str) -> None:
     denied = deny.DenyIndex(folder)
     texts = unrelated(other, index, name)
     refused: Counter[str] = Counter()
+    files: Counter[str] = Counter()
     asked, spent = 0, 0.0
-    for before, completion in completions(texts):
+    for file, before, completion in completions(texts):
         begin = time.perf_counter()
         found = denied.refusal(before, completion, "Python")
         spent += time.perf_counter() - begin
         asked += 1
         refused[found.view if found else ""] += 1
+        files.update([file] if found else [])
     rates = ", ".join(f"{rule.name} {refused[rule.name]}" for rule in deny.RULES)
     say(
         f"{name}: {len(gone):,} files removed, {made.num_hashes:,} hashes ({made.num_exclusive / max(made.num_hashes, 1):.3f} exclusive) in {taken:.1f} s"
@@ -123,6 +127,8 @@ def measure(folder: Path, other: Path, name: str) -> None:
     say(
         f"  unrelated: {asked:,} completions, {wrong} refused ({wrong / max(asked, 1):.4%}; {rates}), {1e3 * spent / max(asked, 1):.2f} ms each"
     )
+    for file, count in files.most_common(3):
+        say(f"    {count:>4} in {file}")
     for rule in deny.RULES:
         judged = [denied.refusal("", one, "Python") is not None for one in copies(index, gone, rule)]
         say(f"  copies of {2 * rule.guaranteed} tokens, {rule.name}: {np.mean(judged):.3f} of {len(judged)} refused")
@@ -130,7 +136,7 @@ def measure(folder: Path, other: Path, name: str) -> None:
         batches(folder, texts)
 
 
-def batches(folder: Path, texts: list[bytes]) -> None:
+def batches(folder: Path, texts: list[tuple[str, bytes]]) -> None:
     """Time judging with the hashes that are stored dealt out to 1, 20 and 200 batches."""
     every = list(completions(texts[:100]))
     views = {rule.name: rule.k for rule in deny.RULES}
@@ -151,7 +157,7 @@ def batches(folder: Path, texts: list[bytes]) -> None:
         times = []
         for _ in range(4):
             begin = time.perf_counter()
-            for before, completion in every:
+            for _, before, completion in every:
                 denied.refusal(before, completion, "Python")
             times.append((time.perf_counter() - begin) / len(every))
         begin = time.perf_counter()
