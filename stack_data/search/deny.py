@@ -7,7 +7,8 @@ purges and later releases; `erase` and `erase_texts` delete hashes, and with the
 `update` makes a batch of the documents that live no more and whose texts the index still holds, before a merge erases them, and sets
 all bits anew by reading every living text; after an addition `follow_locked` reads only what came. The rule (`DenyIndex.refusal`):
 preceding text and completion together hold N - k + 1 grams in a row that are stored (N = 32 and 50), at least half of them exclusive to
-what was removed, and the run covers at least 8 tokens of the completion.
+what was removed, the run covers at least 8 tokens of the completion, and blinded ones are as varied as renamed matches must be: lists of
+strings are alike in all code.
 
 Choice: hashes, not a filter, so that bits can be set anew and a batch erased. Another lexer version cannot read them, because
 the texts are gone: it refuses to open them rather than let removed code pass.
@@ -33,6 +34,7 @@ from stack_data.search import deny_store
 from stack_data.search.deny_kernels import find, refusing_run
 from stack_data.search.deny_store import DENY, Bools, Hashes, Store
 from stack_data.search.families import family_names, family_of
+from stack_data.search.filters import varied_windows
 from stack_data.search.index import Index, open_index
 from stack_data.search.kgrams import kgrams
 from stack_data.search.lexer import Tokens, lex
@@ -65,6 +67,12 @@ class Rule:
     def grams(self, tokens: Tokens) -> Hashes:
         """Return the hash of every gram of texts, one text after the other."""
         return kgrams(self.hashes(tokens), tokens.bounds, self.k)[0]
+
+    def counting(self, tokens: Tokens) -> Bools:
+        """Tell of each token of a text whether a run may refuse from it on: with names blinded only where it is varied (filters.py)."""
+        if self.name == "code":
+            return np.ones(len(tokens), np.bool_)
+        return np.asarray(varied_windows(self.hashes(tokens), tokens.bounds))
 
 
 RULES = (Rule("code", 12, 32), Rule("blinded", 24, 50))
@@ -282,7 +290,9 @@ class DenyIndex:
         first = int(np.searchsorted(tokens.ends, head, side="right"))
         for rule in RULES:
             hits, exclusive = self._hits(rule, rule.grams(tokens))
-            begin, end = refusing_run(hits, exclusive, rule.k, rule.shortest, first, COMPLETION_TOKENS)
+            begin, end = refusing_run(
+                hits, exclusive, rule.counting(tokens), rule.k, rule.shortest, first, COMPLETION_TOKENS
+            )
             if begin >= 0:
                 return Refusal(rule.name, end - begin)
         return None

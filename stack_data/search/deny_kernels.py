@@ -49,11 +49,11 @@ def find(stored, table, hashes):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def refusing_run(hits, exclusive, k, shortest, first_token, most_needed):  # type: ignore[no-untyped-def]
+def refusing_run(hits, exclusive, counts, k, shortest, first_token, most_needed):  # type: ignore[no-untyped-def]
     """Return (first, end) of the first run of hits that refuses, in tokens, or (-1, -1).
 
-    hits, exclusive: bool[G], of the grams in a row; a run refuses when it holds `shortest` grams in a row of which at least half are
-    exclusive, and at least `most_needed` of its tokens from `first_token` on.
+    hits, exclusive, counts: bool[G], of the grams in a row; a run refuses when it holds `shortest` grams in a row, from one that counts on, of
+    which at least half are exclusive, and at least `most_needed` of its tokens from `first_token` on.
     """
     at = 0
     while at < len(hits):
@@ -71,6 +71,6 @@ def refusing_run(hits, exclusive, k, shortest, first_token, most_needed):  # typ
             count += exclusive[row]
             if row - begin >= shortest:
                 count -= exclusive[row - shortest]
-            if row - begin + 1 >= shortest and 2 * count >= shortest:
+            if row - begin + 1 >= shortest and 2 * count >= shortest and counts[row - shortest + 1]:
                 return begin, end
     return -1, -1

@@ -267,7 +267,31 @@ def test_a_run_refuses_when_it_is_long_exclusive_and_of_the_completion(
 ) -> None:
     columns = [np.array([one == "1" for one in text], bool) for text in (hits, exclusive)]
     # Grams of 3 tokens, 4 in a row, 2 tokens of the completion.
-    assert refusing_run(*columns, 3, 4, first, 2) == found
+    assert refusing_run(*columns, np.ones(len(columns[0]) + 2, np.bool_), 3, 4, first, 2) == found
+
+
+def test_a_run_refuses_only_where_it_counts() -> None:
+    hits = np.ones(8, bool)
+    counts = np.zeros(10, bool)
+    assert refusing_run(hits, hits, counts, 3, 4, 0, 2) == (-1, -1)
+    counts[4] = True
+    assert refusing_run(hits, hits, counts, 3, 4, 0, 2) == (0, 10)
+    counts[4], counts[5] = False, True  # four in a row are not left
+    assert refusing_run(hits, hits, counts, 3, 4, 0, 2) == (-1, -1)
+
+
+def test_lists_of_other_strings_are_no_copies(tmp_path: Path) -> None:
+    def listing(word: str) -> str:
+        return "NAMES = [\n" + "".join(f'    "{word}{at}",\n' for at in range(90)) + "]\n"
+
+    folder = tmp_path / "index"
+    add(folder, release(tmp_path / "one", [Content(listing("a")), Content(program(3), (At("john"),))]))
+    remove(folder, repositories=["github.com/jane/lib"])
+    update(folder)
+    index = DenyIndex(folder)
+    assert index.refusal("", listing("b"), "Python") is None
+    copied_ = index.refusal("", listing("a"), "Python")
+    assert copied_ is not None and copied_.view == "code"
 
 
 def test_a_refusal_says_view_and_length() -> None:
