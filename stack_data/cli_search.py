@@ -202,11 +202,12 @@ def _owned(arguments: argparse.Namespace, needs_repository: bool) -> int:
             if is_files
             else owners.copies(index, asked, arguments.list, first, count, aliases)
         )
-        say(arguments, page.to_json(), page_text(page))
+        say(arguments, page.to_json(), page_text(page, index.searched))
         return 0
     found = owners.owner(index, asked, aliases)
     left_out = dropped(arguments.build).of(asked, aliases.gone) if arguments.build and aliases else None
-    say(arguments, found.to_json() | {"dropped": left_out}, owned_text(found, left_out))
+    called = owners.called(index, asked) if not found.released.files and not asked.repo else ()
+    say(arguments, found.to_json() | {"dropped": left_out, "called": list(called)}, owned_text(found, left_out, called))
     return 0
 
 

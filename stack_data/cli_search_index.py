@@ -207,7 +207,7 @@ def _deny(arguments: argparse.Namespace) -> int:
         text = f"deny: {counted(count, 'hash', 'hashes')} of {counted(len(arguments.erase_file), 'file')} erased; nothing refuses that code any more"
         say(arguments, {"erased_hashes": count}, text)
         return 0
-    done = deny.update(arguments.index)
+    done = deny.update(arguments.index, progress_of(arguments))
     new = f"new batch {done.batch}; " if done.batch else "nothing new was removed; "
     text = f"deny: {new}{done.num_hashes:,} hashes, {done.num_exclusive:,} of them of nothing that is still there"
     say(arguments, asdict(done), text)
@@ -244,7 +244,8 @@ def _remove(arguments: argparse.Namespace) -> int:
     for one in asked:
         if not one.host or bool(one.repo) != (one in repositories):
             raise ConfigError(
-                f"{one.name!r} is not one owner or one repository; write --owner host/owner, --repository host/owner/repo"
+                f"{one.name!r} does not say which host's, or is no {'repository' if one in repositories else 'owner'}: a removal needs the whole name, "
+                "--owner host/owner or --repository host/owner/repo, as search owner and search repository print it"
             )
     keys = [_key(one) for one in arguments.key]
     done = [remove_listed(arguments.index, one, keys) for one in arguments.removals]
@@ -255,8 +256,18 @@ def _remove(arguments: argparse.Namespace) -> int:
         )
     )  # fmt: skip
     places, contents = sum(one.num_places for one in done), sum(one.num_contents for one in done)
+    asked_for = (
+        arguments.owner,
+        arguments.repository,
+        arguments.content,
+        arguments.place,
+        arguments.removals,
+        arguments.suppressions,
+    )
     text = f"remove: {counted(places, 'place')} and {counted(contents, 'content')} taken out of every answer; to erase them: search merge"
-    if not places:
+    if not any(asked_for):
+        text = "remove: nothing was named; what the index has written down as removed is carried out"
+    elif not places:
         text = (
             "remove: the index has nothing under these names that was not removed before; what later releases bring under them is removed too. "
             "Other names of one repository: search repository"

@@ -90,7 +90,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _held(folder: Path) -> InputError:
-    return InputError(f"{folder} is being built by another process; wait for it, or build under another name")
+    return InputError(f"{folder} is held by another process, which writes it; wait for it, or write to another folder")
 
 
 def _is_same(path: Path, handle: IO[bytes]) -> bool:

@@ -62,7 +62,7 @@ def test_two_builds_in_one_folder_do_not_meet(tmp_path: Path) -> None:
     with storage.locked(tmp_path / "build/small"):
         done = fairstack("data", "build", config, "--set", f'run.builds="{tmp_path}/build"')
     assert done.returncode == 1
-    assert done.stderr.strip().endswith("wait for it, or build under another name")
+    assert done.stderr.strip().endswith("wait for it, or write to another folder")
     assert make(config).release is not None
 
 

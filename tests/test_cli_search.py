@@ -206,7 +206,9 @@ def test_readers_hide_what_a_suppression_list_names(
         (("scan", "{index}", "{nothing}"), 1, "is no folder"),
         (("scan", "{index}", ".", "--max-bytes", "0"), 2, "at least 1"),
         (("snippet", "{index}", "{nothing}"), 1, "No such file"),
-        (("remove", "{index}", "--owner", "jane"), 2, "host/owner"),
+        (("remove", "{index}", "--owner", "jane"), 2, "the whole name, --owner host/owner"),
+        (("remove", "{index}", "--repository", "github.com/jane"), 2, "or is no repository"),
+        (("text", "{index}", "exact:a.b"), 1, "is no identifier but 2"),
         (("remove", "{index}", "--content", "12"), 1, "content id"),
         (("remove", "{index}", "--removals", "{nothing}"), 1, "cannot be read"),
         (("build", "{nothing}", "--index", "{index}2"), 1, "is no release"),
@@ -248,6 +250,38 @@ def test_a_former_name_is_followed_where_a_build_knows_it(capsys: pytest.Capture
     _, told, _ = run(capsys, *words, "--build", build_folder())
     assert "github.com/jane-before/lib is another name of github.com/Jane/Lib" in told
     assert value_of(capsys, *words, "--build", build_folder(), "--list", "files")["total"] == 3
+
+
+def test_who_asks_for_a_package_as_an_owner_is_told_its_name(capsys: pytest.CaptureFixture[str], index: Path) -> None:
+    done, told, _ = run(capsys, "owner", index, "lib")
+    assert done == 0 and "repositories of that name: github.com/Jane/Lib; ask with: search repository" in told
+    assert value_of(capsys, "owner", index, "lib")["called"] == ["github.com/Jane/Lib"]
+    assert run(capsys, "remove", index, "--owner", "github.com/jane")[0] == 0
+    assert value_of(capsys, "owner", index, "lib")["called"] == []
+
+
+def test_a_removal_without_a_name_says_what_it_does(capsys: pytest.CaptureFixture[str], index: Path) -> None:
+    done, told, _ = run(capsys, "remove", index)
+    assert done == 0 and "nothing was named" in told
+
+
+def test_what_is_withheld_is_told(capsys: pytest.CaptureFixture[str], index: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(HTTP)
+    assert run(capsys, "remove", index, "--owner", "github.com/jane")[0] == 0
+    told = run(capsys, "snippet", index, tmp_path / "a.py")[1]
+    assert "withheld: 1 place that may hold it too" in told
+
+
+def test_a_page_names_what_was_searched_and_a_scan_that_is_cut_says_so(
+    capsys: pytest.CaptureFixture[str], index: Path, tmp_path: Path
+) -> None:
+    told = run(capsys, "owner", index, "jane", "--list", "files", "--first", "999")[1]
+    assert told.startswith("0 of ") and told.endswith("; searched: corpus 1.0.0\n")
+    (tmp_path / "checkout").mkdir()
+    for name in ("a.py", "b.py"):
+        (tmp_path / "checkout" / name).write_text(f"# {name}\n{UTIL}")
+    told = run(capsys, "scan", index, tmp_path / "checkout", "--max-bytes", "9")[1]
+    assert "incomplete: the files together are more than --max-bytes" in told
 
 
 def test_the_hashes_of_a_file_are_erased(capsys: pytest.CaptureFixture[str], index: Path, tmp_path: Path) -> None:

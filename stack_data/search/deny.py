@@ -30,6 +30,7 @@ import pyarrow as pa
 
 from stack_data import storage
 from stack_data.errors import InputError
+from stack_data.progress import Progress, Silent
 from stack_data.search import deny_store
 from stack_data.search.deny_kernels import find, refusing_run
 from stack_data.search.deny_store import DENY, Bools, Hashes, Store
@@ -91,15 +92,15 @@ class Updated:
 # Making
 
 
-def update(folder: Path) -> Updated:
+def update(folder: Path, progress: Progress | None = None) -> Updated:
     """Store what was removed and is still in the index's texts, and set all bits anew: a merge does it too."""
     with storage.locked(folder):
-        return update_locked(folder)
+        return update_locked(folder, progress)
 
 
-def update_locked(folder: Path) -> Updated:
+def update_locked(folder: Path, progress: Progress | None = None) -> Updated:
     """Do what `update` does for whoever holds the index already."""
-    return _updated(folder, open_index(folder), None)
+    return _updated(folder, open_index(folder), None, progress or Silent())
 
 
 def follow_locked(folder: Path) -> Updated | None:
@@ -113,17 +114,19 @@ def follow_locked(folder: Path) -> Updated | None:
     new = [
         one for one, listed in zip(index.segments, index.state.segments, strict=True) if listed not in known.segments
     ]
-    return _updated(folder, index, new if known.removals == _length(folder) else None)
+    return _updated(folder, index, new if known.removals == _length(folder) else None, Silent())
 
 
-def _updated(folder: Path, index: Index, added: Sequence[Segment] | None) -> Updated:
+def _updated(folder: Path, index: Index, added: Sequence[Segment] | None, progress: Progress) -> Updated:
     """Store what lives no more and set bits. added: only the contents of these segments changed; None: any may have."""
     known = deny_store.read(folder / DENY, _VIEWS)
     deny_store.clean(folder / DENY)
     length, gone = _length(folder), _gone(index, added, known.seen)
     made = _with_batch(known, index, gone)
     if made.batches and (added is None or added):
-        made = _marked(made, index, added)
+        progress.begin("deny", sum(map(len, index.segments)) if added is None else None, None)
+        made = _marked(made, index, added, progress)
+        progress.end()
     if made.num_hashes or known.generation:
         made = replace(made, removals=length, segments=index.state.segments)
         if not made.is_equal(known):
@@ -159,7 +162,7 @@ def _with_batch(known: Store, index: Index, gone: Documents) -> Store:
     return replace(known, batches=(*known.batches, secrets.token_hex(8)), tables=tables, seen=seen)
 
 
-def _marked(store: Store, index: Index, added: Sequence[Segment] | None) -> Store:
+def _marked(store: Store, index: Index, added: Sequence[Segment] | None, progress: Progress) -> Store:
     """Set the bits of hashes that occur in living documents."""
     rows: dict[str, list[npt.NDArray[np.int64]]] = {rule.name: [] for rule in RULES}
 
@@ -167,11 +170,18 @@ def _marked(store: Store, index: Index, added: Sequence[Segment] | None) -> Stor
         at = find(store.tables[rule.name].hashes, store.tables[rule.name].table, grams)
         return deny_store.each_once(at[at >= 0])
 
-    for lot in _each(index, _lots(index, True, added), stored):
+    for lot in _each(index, _told(_lots(index, True, added), progress), stored):
         for name, found in lot.items():
             rows[name].append(found)
     tables = {name: one.with_bits(rows[name], keep=added is not None) for name, one in store.tables.items()}
     return replace(store, tables=tables)
+
+
+def _told(lots: Iterable[Documents], progress: Progress) -> Iterator[Documents]:
+    """Yield lots, and tell of each when the next one is asked for."""
+    for lot in lots:
+        yield lot
+        progress.advance(len(lot), 0)
 
 
 def _each(

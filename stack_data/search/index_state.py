@@ -65,7 +65,10 @@ def read(folder: Path) -> State:
         raise InputError(
             f"{folder} is no search index: it has no {INDEX}; make one with: fairstack search build RELEASE"
         )
-    value = storage.read_json(path)
+    try:
+        value = storage.read_json(path)
+    except InputError as error:
+        raise InputError(f"{error}; if it is damaged, delete it and build the index anew (removals stay)") from None
     if not isinstance(value, dict):
         raise InputError(
             f"{path} is damaged: it holds no object; delete index.json and build the index anew (removals stay)"

@@ -77,7 +77,12 @@ def _clauses(piece: re.Match[str]) -> list[Clause]:
     if not value.strip():
         return []
     if field in (TEXT, PATH, EXACT):
-        words = tuple(word for lexeme in words_of(value) for word in lexeme)
+        lexemes = words_of(value)
+        if field == EXACT and len(lexemes) > 1:
+            raise InputError(
+                f'exact:{shown(value)} is no identifier but {len(lexemes)}; a phrase is written in quotes: "{value.strip()}"'
+            )
+        words = tuple(word for lexeme in lexemes for word in lexeme)
         return [Clause(field, value.strip(), words, excluded)] if words else []
     known = {LANGUAGE: _language, LICENSE: _license}.get(field, str.strip)
     return [Clause(field, known(value), (), excluded)]

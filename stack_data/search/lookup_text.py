@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stack_data.counting import counted
@@ -11,6 +11,7 @@ from stack_data.search.answer import GUARANTEED, Answer, Match
 if TYPE_CHECKING:  # a snippet's text waits for none of these
     from stack_data.search.keyword_index import Files
     from stack_data.search.owners import Elsewhere, Owned, Page
+    from stack_data.search.protocol import Release
 
 MOST = 10
 """Names of a list."""
@@ -31,6 +32,10 @@ def snippet_text(answer: Answer, is_all: bool = False) -> str:
     if answer.capped:
         lines.append(
             "capped: more contents hold this than are listed, or looking was stopped; a rarer or a longer piece tells more"
+        )
+    if answer.withheld:
+        lines.append(
+            f"withheld: {counted(answer.withheld, 'place')} that may hold it too, but removed or hidden by a suppression list"
         )
     contents = len({one.content_id for one in answer.matches})
     found = f"{counted(len(answer.matches), 'match', 'matches')} in {counted(contents, 'file')}"
@@ -78,8 +83,9 @@ def human_bytes(count: int) -> str:
     return attrition.human_bytes(count)
 
 
-def owned_text(found: Owned, dropped: Mapping[str, Any] | None) -> str:
-    """Return what an index has of an owner or repository. dropped: the second part, where a build was given."""
+def owned_text(found: Owned, dropped: Mapping[str, Any] | None, called: Sequence[str] = ()) -> str:
+    """Return what an index has of an owner or repository. dropped: the second part, where a build was given; called: repositories of that
+    name."""
     released = found.released
     lines = [
         f"released: {counted(released.files, 'file')}, {counted(released.contents, 'content')}, {human_bytes(released.num_bytes)}",
@@ -95,6 +101,8 @@ def owned_text(found: Owned, dropped: Mapping[str, Any] | None) -> str:
         lines += [f"  {one['files']:,} {one['reason']}: {one['meaning']}" for one in dropped["reasons"]]
     lines += [_elsewhere("identical copies at others' places", found.exact)]
     lines += [_elsewhere("others' files that yours are near duplicates of", found.near)]
+    if called:
+        lines.append(f"repositories of that name: {', '.join(called)}; ask with: search repository")
     labels = ", ".join(one.label for one in found.searched) or "no release"
     state = (
         "nothing is released under this name" if not released.files else f"{counted(released.files, 'file')} released"
@@ -115,14 +123,15 @@ def _elsewhere(what: str, found: Elsewhere) -> str:
     )
 
 
-def page_text(page: Page) -> str:
+def page_text(page: Page, searched: Iterable[Release]) -> str:
     """Return a page of places, one a line."""
     lines = [
         f"{one['content_id']}  {one['host']}/{one['repo_name']}: {one['path']}  {one['license'] or 'licence unknown'}"
         for one in page.rows
     ]
     more = f"; the next page: --first {page.next}" if page.next is not None else ""
-    return "\n".join([*lines, f"{len(page.rows):,} of {counted(page.total, 'file')}{more}"])
+    labels = ", ".join(one.label for one in searched) or "no release"
+    return "\n".join([*lines, f"{len(page.rows):,} of {counted(page.total, 'file')}{more}; searched: {labels}"])
 
 
 def file_text(found: Mapping[str, Any], is_all: bool = False) -> str:

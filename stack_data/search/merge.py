@@ -82,7 +82,7 @@ def merge(
             return Merged(1, 1, len(segments[0]), 0, "")
         known, living = _living(segments)
         # After it is settled what is dropped: a removal that comes now is dropped by the next merge.
-        batch = deny.update_locked(folder).batch
+        batch = deny.update_locked(folder, progress).batch
         progress.begin("merge", len(living.ids), int(living.sizes.sum()))
         made: list[tuple[int, str]] = []
         with ThreadPoolExecutor(workers, thread_name_prefix="merge") as pool:

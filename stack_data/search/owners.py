@@ -29,6 +29,7 @@ from stack_data.search.protocol import Release
 from stack_data.search.segment import Segment
 
 MOST_REPOSITORIES = 200
+_MOST_LIKE = 20
 PAGE = 100
 
 
@@ -122,6 +123,15 @@ def owner(index: Segments, asked: Asked, aliases: Aliases | None = None) -> Owne
         asked, _counts(own, found.index, index.searched), count, tuple(repositories), _elsewhere(own, found),
         _elsewhere(near, found), index.searched, _followed(mine, found),
     )  # fmt: skip
+
+
+def called(index: Segments, asked: Asked) -> tuple[str, ...]:
+    """Return the first repositories, host/owner/repo, that an index shows something of and that are called as an owner was: who maintains a
+    package often asks for its name."""
+    known = joined(index)
+    at = np.flatnonzero(pc.ends_with(known.keys, f"/{asked.owner}").to_numpy(zero_copy_only=False))[:_MOST_LIKE]
+    names = ["/".join(known.label(number)) for number in at.tolist()]
+    return tuple(one for one in names if owner(index, asked_in(index, one)).released.files)
 
 
 def _followed(mine: Sequence[Held], found: Repositories) -> tuple[tuple[str, str, str], ...]:

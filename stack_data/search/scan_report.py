@@ -66,6 +66,8 @@ def scan_text(scan: Scan) -> str:
         lines.append(
             "not searched: " + ", ".join(f"{number:,} {reason}" for reason, number in counts["skipped"].items())
         )
+    if "over_cap" in counts["skipped"]:
+        lines.append("incomplete: the files together are more than --max-bytes")
     if counts["own"]:
         lines.append(f"left out as your own: {counted(counts['own'], 'finding')}")
     if counts["licenses"]:
