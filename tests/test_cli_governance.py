@@ -316,5 +316,5 @@ def test_an_unfinished_build_asks_no_host(build: Path) -> None:
 def test_a_build_that_is_being_made_is_left_alone(build: Path, tmp_path: Path) -> None:
     with (build / ".lock").open("ab") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        assert "is being built by another process" in refused("recheck", build)
+        assert "is held by another process" in refused("recheck", build)
     assert "nothing was changed" in told("suppressions", "preview", build, listed(tmp_path / "list"))

@@ -41,8 +41,9 @@ def open_index(folder: Path | str, lists: Sequence[SuppressionList] = ()) -> Ind
 
 def _opened(folder: Path, lists: tuple[SuppressionList, ...], known: dict[tuple[int, str], Segment]) -> Index:
     """Open what index.json lists now, keeping the segments that are open already."""
+    path = folder / index_state.INDEX
     for left in reversed(range(_TRIES)):
-        signature = index_state.signature(folder) if (folder / index_state.INDEX).exists() else None
+        signature = index_state.signature(path) if path.exists() else None
         state = index_state.read(folder)
         try:
             segments = [
@@ -52,7 +53,7 @@ def _opened(folder: Path, lists: tuple[SuppressionList, ...], known: dict[tuple[
             gone.check(folder, segments)
         except InputError:
             # A merge may have taken it away between the two looks.
-            if left == 0 or index_state.signature(folder) == signature:
+            if left == 0 or index_state.signature(path) == signature:
                 raise
             continue
         if lists:
@@ -70,6 +71,7 @@ class Index:
     ) -> None:  # fmt: skip
         self.folder, self.state, self.segments = folder, state, tuple(segments)
         self._lists, self._signature = lists, signature
+        self._path = folder / index_state.INDEX
         self._by_number = {one.number: one for one in segments}
         self._superseded = np.unique(np.concatenate([np.empty(0, np.int64), *(one.superseded for one in segments)]))
 
@@ -85,7 +87,7 @@ class Index:
 
     def current(self) -> Index:
         """Return the index as it is now: itself when nothing was added or merged since. InputError when it is gone."""
-        if index_state.signature(self.folder) == self._signature:
+        if index_state.signature(self._path) == self._signature:
             return self
         known = dict(zip(self.state.segments, self.segments, strict=True))
         return _opened(self.folder, self._lists, known)

@@ -98,12 +98,12 @@ def _check(value: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def signature(folder: Path) -> tuple[int, int, int]:
-    """Return what changes when index.json is replaced."""
+def signature(path: Path) -> tuple[int, int, int]:
+    """Return what changes when index.json, whose path is given, is replaced."""
     try:
-        found = (folder / INDEX).stat()
+        found = path.stat()
     except OSError as error:
-        raise InputError(f"{folder / INDEX} cannot be read: {error.strerror}") from error
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 

@@ -88,8 +88,6 @@ class Pages:
 
     def read_ahead(self, begins: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> None:
         """Have the pages of these bytes read that were not looked at before."""
-        if all_seen(self.seen, begins, ends):
-            return
         order = np.argsort(begins, kind="stable")
         firsts, stops = unseen(self.seen, begins[order], ends[order])
         read_ahead(self.raw, firsts * PAGE, stops * PAGE)
@@ -99,17 +97,6 @@ class Pages:
         return InputError(
             f"{self.path} is damaged: its bytes are not those that were written; delete index.json and build the index anew (removals stay)"
         )
-
-
-@njit(cache=True, nogil=True)  # type: ignore[misc]
-def all_seen(seen, begins, ends):  # type: ignore[no-untyped-def]
-    """Tell whether all pages of these bytes were checked, as those of a process that has served for a while mostly are."""
-    for number in range(len(begins)):
-        if begins[number] < ends[number]:
-            for page in range(begins[number] // PAGE, (ends[number] - 1) // PAGE + 1):
-                if seen[page] == 0:
-                    return False
-    return True
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]

@@ -7,7 +7,7 @@ from numba import njit
 
 from stack_data.search.borrowed import borrowed
 from stack_data.search.memory_waits import prefetch, rank
-from stack_data.search.pages import checked
+from stack_data.search.pages import PAGE, checked
 
 REMAINDER = 12
 """Bits of a hash that stand beside a sample, after those that are its bucket's number."""
@@ -79,6 +79,27 @@ def bucket_places(hashes, bits, begin):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
+def buckets_seen(seen, hashes, bits, begin):  # type: ignore[no-untyped-def]
+    """Tell whether the pages with the bounds of all grams' buckets were checked before. begin: as in `bucket_places`."""
+    for gram in range(len(hashes)):
+        at = begin + 4 * np.int64(hashes[gram] >> np.uint64(64 - bits))
+        if seen[at // PAGE] == 0 or seen[(at + 7) // PAGE] == 0:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def entries_seen(seen, begins, ends, at):  # type: ignore[no-untyped-def]
+    """Tell whether the pages with the entries of all buckets were checked before. at: where the entries begin."""
+    for gram in range(len(begins)):
+        if begins[gram] < ends[gram]:
+            for page in range((at + 3 * begins[gram]) // PAGE, (at + 3 * ends[gram] - 1) // PAGE + 1):
+                if seen[page] == 0:
+                    return False
+    return True
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
 def buckets(table, hashes, left, right):  # type: ignore[no-untyped-def]
     """Return the samples of each gram's bucket, from and to, int64[G] each, none for a gram without contexts; and whether all is whole.
 
@@ -88,6 +109,8 @@ def buckets(table, hashes, left, right):  # type: ignore[no-untyped-def]
     begin, _, _, bits = table.places
     num_samples = np.int64(table.firsts[-1])
     begins, ends = np.zeros(len(hashes), np.int64), np.zeros(len(hashes), np.int64)
+    for gram in range(len(hashes)):
+        prefetch(offsets, np.int64(hashes[gram] >> np.uint64(64 - bits)))
     for gram in range(len(hashes)):
         if left[gram] == 0 and right[gram] == 0:
             continue

@@ -25,7 +25,15 @@ import numpy.typing as npt
 from stack_data.errors import InputError
 from stack_data.search.grams import Grams
 from stack_data.search.pages import Bytes, Pages, Sums, touched_here_and_there
-from stack_data.search.sample_kernels import bucket_places, buckets, ordinal_bits, probe_samples, sort_samples
+from stack_data.search.sample_kernels import (
+    bucket_places,
+    buckets,
+    buckets_seen,
+    entries_seen,
+    ordinal_bits,
+    probe_samples,
+    sort_samples,
+)
 from stack_data.search.views import View
 
 _PER_BUCKET, _LEAST_BITS, _MOST_BITS = 8, 8, 40
@@ -106,7 +114,8 @@ class SampleTable:
     def buckets(self, grams: Grams) -> Buckets:
         """Return where the samples that each of G grams may equal begin and end: int64[G] each; InputError when damaged."""
         first, _, _, bits = self.arrays.places
-        self.pages.read_ahead(*bucket_places(grams.hashes, bits, first))
+        if not buckets_seen(self.pages.seen, grams.hashes, bits, first):
+            self.pages.read_ahead(*bucket_places(grams.hashes, bits, first))
         begins, ends, whole = buckets(self.arrays, grams.hashes, grams.left, grams.right)
         if not whole:
             raise self.pages.damaged()
@@ -119,7 +128,8 @@ class SampleTable:
         """
         found = found or self.buckets(grams)
         entries = self.arrays.places[2]
-        self.pages.read_ahead(*(entries + 3 * one for one in found))
+        if not entries_seen(self.pages.seen, *found, entries):
+            self.pages.read_ahead(*(entries + 3 * one for one in found))
         asked = grams.hashes, grams.left, grams.right
         query, row, position, whole = probe_samples(self.arrays, *asked, *found, self.view.stride)
         if not whole:

@@ -156,9 +156,9 @@ def test_a_second_writer_is_refused_and_a_removal_is_not(world: tuple[Path, list
     folder = tmp_path / "index"
     shutil.copytree(world[0], folder)
     with storage.locked(folder):
-        with pytest.raises(InputError, match="is being built by another process"):
+        with pytest.raises(InputError, match="is held by another process"):
             add(folder, world[1][0])
-        with pytest.raises(InputError, match="is being built by another process"):
+        with pytest.raises(InputError, match="is held by another process"):
             merge(folder)
         assert remove(folder, owners=["github.com/owner3"]).num_contents == 6
 
