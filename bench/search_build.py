@@ -3,8 +3,8 @@
 Run: python bench/search_build.py [RELEASE ...] [--workers N] [--scratch FOLDER]   default: the largest release below build/.
 Seconds are wall-clock of `build` in a process that has compiled its kernels before (a first build on a machine compiles for a minute);
 processor seconds stand beside them, since other work on the machine slows the first and not the second. The disk is waited
-for where the writer flushes to it. Memory is RssAnon of a process that has opened the index and asked for candidates, texts and
-facts; a removal is timed in the process that removes, and as seen by a reader in another one.
+for where the writer flushes to it. Memory is RssAnon of a process that starts as the commands do, has opened the index and asked which contents hold 200
+pieces of code; a removal is timed in the process that removes, and as seen by a reader in another one.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ import pyarrow as pa
 
 from bench.support.releases import largest_release
 from stack_data.search.build import build
-from stack_data.search.grams import grams_of
 from stack_data.search.index import Index, open_index
 from stack_data.search.integrity import verify_index
-from stack_data.search.lexer import lex_bytes, lexemes
+from stack_data.search.limits import QUICK, THOROUGH
 from stack_data.search.merge import merge
+from stack_data.search.query import match
 from stack_data.search.removals import remove
-from stack_data.search.views import LEXEME, VIEWS
+from stack_data.search.views import VIEWS
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = {
@@ -59,6 +59,8 @@ MEMORY = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
+from stack_data.compiled import without_blas
+without_blas()
 from bench.search_build import ask
 from stack_data.search.index import open_index
 def anonymous():
@@ -93,23 +95,15 @@ def sizes(folder: Path) -> dict[str, int]:
 
 
 def ask(index: Index, count: int) -> None:
-    """Ask for the candidates of documents' own beginnings, and for texts and facts of some of them."""
+    """Ask which contents hold the beginnings of documents, one at a time: half within the limits for people who type, half for those who ask."""
     draw = np.random.default_rng(1)
     segment = index.segments[0]
-    rows = draw.choice(len(segment), min(count, len(segment)), replace=False).astype(np.int64)
-    texts = index.texts(
-        np.flatnonzero(segment.num_bytes >= 0)[rows % int((segment.num_bytes >= 0).sum())] | segment.number << 32
-    )
-    for raw, family in zip(texts.texts.to_pylist(), texts.families.tolist(), strict=True):
-        one = np.frombuffer(raw[:1000], np.uint8)
-        bounds = np.array([0, len(one)])
-        tokens = lex_bytes(one, bounds[:-1], bounds[1:], family)
-        words = lexemes(pa.array([raw[:1000]], pa.large_binary()))
-        grams = [grams_of(words if view is LEXEME else tokens, view) for view in VIEWS]
-        found = [index.candidates(view) for view in grams]
-        documents = np.unique(np.concatenate([made.document for made in found]))[:10]
-        index.texts(documents)
-        index.facts(documents)
+    held = np.flatnonzero(segment.num_bytes > 0)
+    rows = draw.choice(held, min(count, len(held)), replace=False).astype(np.int64)
+    languages = segment.documents["language"].take(pa.array(rows)).to_pylist()
+    for number, (row, language) in enumerate(zip(rows.tolist(), languages, strict=True)):
+        (text,) = index.texts(np.array([row | segment.number << 32])).texts.to_pylist()
+        match(index, text[:1000].decode("utf-8", "replace"), language or None, QUICK if number % 2 else THOROUGH)
 
 
 def removal(folder: Path) -> None:

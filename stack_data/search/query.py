@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from stack_data.memory import give_back
 from stack_data.search.answer import Answer
 from stack_data.search.candidates import Probed, probe, varied
 from stack_data.search.limits import THOROUGH, Limits
@@ -26,6 +27,8 @@ WHOLE = 16
 """How many times as much where an index knows no marks, so that whole texts are read."""
 ROUND = 8, 64
 """Contents read in the first round, and in a later one at most: as many as the bytes that may still be read allow."""
+_LARGE = 256 << 10
+"""Bytes that were lexed for an answer, from which on memory is given back after it."""
 Flags = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
@@ -43,6 +46,9 @@ def match(index: SearchIndex, snippet: str, language: str | None = None, limits:
     rounds, is_whole = _rounds(index, readings, probed, is_varied, limits)
     matches, hidden, is_cut = listed(index, readings, rounds, limits.contents)
     withheld = hidden + _withheld(index, probed, limits.contents)
+    if len(readings.data) * len(readings.families) + sum(one.num_bytes for one in rounds) > _LARGE:
+        # A process that answers people keeps what it needs for most of them, not for the longest.
+        give_back()
     return Answer(matches, _num_tokens(readings, rounds), is_cut or not is_whole, withheld, index.searched)
 
 
