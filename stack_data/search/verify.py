@@ -207,7 +207,7 @@ class _Round:
 def verify(
     index: SearchIndex, readings: Readings, probed: list[Probed], is_varied: Flags, queue: Queue, places: Ints, most_bytes: int
 ) -> Verified:  # fmt: skip
-    """Compare a snippet with the documents at some places of the queue, ascending. most_bytes: what may be read after the first look."""
+    """Compare a snippet with the documents at some places of the queue, ascending. most_bytes: what may be read beside the longest chains."""
     round_ = _Round(index, readings, probed, is_varied, queue, places)
     first = round_.first(most_bytes)
     spans, read = round_.compared(first)
