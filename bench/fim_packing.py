@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ import pyarrow as pa
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from model.fim.config import FimConfig
-from model.packing.config import MixtureConfig
+from model.packing.config import MixtureConfig, RepositoriesConfig
 from model.packing.corpus import Corpus, TokenSource
 from model.packing.packer import Cursor, Packer, PackerConfig
 from model.tokenizer.code_tokenizer import CodeTokenizer
@@ -134,6 +135,9 @@ def in_memory(pairs: list[tuple[str, bytes]], tokenizer: CodeTokenizer) -> Memor
         "repo_name": [path.split("/")[0] + "/" + path.split("/")[0] for path, _ in pairs],
         "path": [path for path, _ in pairs],
     }
+    columns["repository"] = (pa.array(columns["repo_name"]).dictionary_encode().indices.to_numpy() + 1).astype(
+        np.uint32
+    )
     return Memory(np.diff(bounds), np.zeros(len(texts), bool), ids, pa.table(columns), tokens, bounds)
 
 
@@ -243,10 +247,15 @@ def report(source: TokenSource, tokenizer: CodeTokenizer, folder: Path, threads:
     whole = PackerConfig(2048, fim=FimConfig(syntax_rate=1.0), mixture=ONCE)
     syntax = one_pass(source, tokenizer, whole, threads, most=1000)
     say(f"every cut along the syntax tree: {syntax.tokens / syntax.seconds / 1e6:.2f} million tokens/s")
-    for positions in (512, 2048, 8192):
-        full = one_pass(source, tokenizer, PackerConfig(positions, mixture=ONCE), threads)
+    together = RepositoriesConfig(rate=0.5)
+    joined = one_pass(source, tokenizer, PackerConfig(2048, mixture=ONCE, repositories=together), threads)
+    say(
+        f"half of the files beside others of their repository: {joined.tokens / joined.seconds / 1e6:.2f} million tokens/s"
+    )
+    for positions, which in product((512, 2048, 8192), (RepositoriesConfig(), together)):
+        full = one_pass(source, tokenizer, PackerConfig(positions, mixture=ONCE, repositories=which), threads)
         say(
-            f"rows of {positions:5,}: {full.tokens / full.positions:7.2%} of positions are not padding, "
+            f"rows of {positions:5,}, {which.rate:.0%} of files joined: {full.tokens / full.positions:7.2%} of positions are not padding, "
             f"{full.text / full.positions:7.2%} hold tokens of a text"
         )
 

@@ -10,7 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from model.decoder.config import DecoderConfig
 from model.fim.config import FimConfig, MetadataConfig
-from model.packing.config import MixtureConfig
+from model.packing.config import MixtureConfig, RepositoriesConfig
 from model.training import config as training
 from stack_data import config, config_sources
 from stack_data.filters.profiles import profiles
@@ -89,6 +89,7 @@ TRAINING_TABLES: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("[fim]", FimConfig, ""),
     ("[metadata]", MetadataConfig, ""),
     ("[mixture]", MixtureConfig, ""),
+    ("[repositories]", RepositoriesConfig, ""),
     ("[optout] of a run", training.OptOutConfig, ""),
     ("[optimizer]", training.OptimizerConfig, ""),
     ("[schedule]", training.ScheduleConfig, ""),

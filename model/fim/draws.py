@@ -15,7 +15,9 @@ _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _LOW = np.uint64(0xFFFFFFFF)
 
 # The questions. Numbers are part of the format: a change of one changes every draw made of it.
-IS_FIM, IS_SPM, FIRST_CUT, SECOND_CUT, IS_SYNTAX, IS_NODE, WHICH_NODE, WITH_REPOSITORY, WITH_PATH, ORDER = range(10)
+IS_FIM, IS_SPM, FIRST_CUT, SECOND_CUT, IS_SYNTAX, IS_NODE, WHICH_NODE, WITH_REPOSITORY, WITH_PATH, ORDER, IS_JOINED = (
+    range(11)
+)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]

@@ -6,7 +6,7 @@ are undone alike: what follows `<fim_prefix>`, then what follows `<fim_middle>`,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -37,9 +37,38 @@ def unfim(tokens: npt.ArrayLike, tokenizer: CodeTokenizer) -> bytes:
 
 def unfold(tokens: npt.ArrayLike, tokenizer: CodeTokenizer) -> Unfolded:
     """Take the tokens of one item apart. InputError where they are no whole item."""
-    special, ids = tokenizer.special, np.asarray(tokens, np.int64).ravel()
-    is_ended = bool(len(ids) and ids[-1] == special.end_of_text)
-    parts = _parted(ids[:-1] if is_ended else ids, tokenizer)
+    ids, is_ended = _ended(tokens, tokenizer)
+    return _unfolded(_parted(ids, tokenizer), tokenizer, True, is_ended)
+
+
+def unfold_files(tokens: npt.ArrayLike, tokenizer: CodeTokenizer) -> list[Unfolded]:
+    """Take apart files that stand together (model.packing.joining), in order. InputError where they are no whole bundle of them.
+
+    Each has the repository's name that stands before them all. Where none does, StarCoder2's tokens write no paths.
+    """
+    special = tokenizer.special
+    ids, is_ended = _ended(tokens, tokenizer)
+    begins = np.flatnonzero(ids == special.file).tolist()
+    head = ids[: begins[0]] if begins else ids
+    if not begins or (len(head) and head[0] != special.repository):
+        raise InputError("these tokens are no files that stand together: no token of a file stands first")
+    repo_name = _name(tokenizer.decode(head[1:])) if len(head) else ""
+    with_paths = not special.separates_files or len(head) > 0
+    parts = [ids[begin:end] for begin, end in zip(begins, [*begins[1:], len(ids)], strict=True)]
+    files = [_unfolded(_parted(part, tokenizer), tokenizer, with_paths, True) for part in parts]
+    return [replace(one, repo_name=repo_name, is_ended=is_ended) for one in files]
+
+
+def _ended(tokens: npt.ArrayLike, tokenizer: CodeTokenizer) -> tuple[npt.NDArray[np.int64], bool]:
+    """Return tokens without the end of text, and whether there was one."""
+    ids = np.asarray(tokens, np.int64).ravel()
+    is_ended = bool(len(ids) and ids[-1] == tokenizer.special.end_of_text)
+    return ids[:-1] if is_ended else ids, is_ended
+
+
+def _unfolded(parts: list[tuple[int, bytes]], tokenizer: CodeTokenizer, with_path: bool, is_ended: bool) -> Unfolded:
+    """Put one file together out of its parts. with_path: a line with its path follows the token of a file."""
+    special = tokenizer.special
     order = [token for token, _ in parts[1:]]
     named = [token for token in order if token in (special.repository, special.file)]
     cut = order[len(named) :]
@@ -59,13 +88,13 @@ def unfold(tokens: npt.ArrayLike, tokenizer: CodeTokenizer) -> Unfolded:
     if cut:
         prefix, suffix, middle = texts[-3:]
         rest = prefix + middle + suffix
-        if named and b"\n" not in texts[-4]:  # StarCoder2: the path stands within what is cut
+        if named and with_path and b"\n" not in texts[-4]:  # StarCoder2: the path stands within what is cut
             path, rest = _split(rest)
-    elif named:
+    elif named and with_path:
         rest = _split(texts[-1])[1]
     else:
-        rest = texts[0]
-    return Unfolded(rest, _name(repository), _name(path), bool(cut), is_ended)
+        rest = texts[-1]
+    return Unfolded(rest, _name(repository), _name(path) if with_path else "", bool(cut), is_ended)
 
 
 def _parted(ids: npt.NDArray[np.int64], tokenizer: CodeTokenizer) -> list[tuple[int, bytes]]:

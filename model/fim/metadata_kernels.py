@@ -2,7 +2,8 @@
 
 StarCoder:  <reponame>R<filename>P\\n text, and `<fim_prefix>` after the prefix.
 StarCoder2: <repo_name>R<file_sep>P\\n text, and `<fim_prefix>` right after `<file_sep>`, so that the path is part of what is cut
-(the path itself never is). Either name may be left out; the last one ends with a line feed, which no name may hold.
+(the path itself never is). Either name may be left out; the last one ends with a line feed, which no name may hold. Files that stand
+together (model/packing/joining.py) keep the tokens of names that are too long or not known, with nothing in their place.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ _SLASH, _LINE_FEED, _RETURN = 47, 10, 13
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def metadata_into(tables, ids, repository, path, most, is_fim, head, lead):  # type: ignore[no-untyped-def]
+def metadata_into(tables, ids, repository, path, most, is_fim, kept, head, lead):  # type: ignore[no-untyped-def]
     """Write the tokens of a prefix; return how many stand before `<fim_prefix>` and how many after it.
 
-    ids: (repository, file, separates_files); repository, path: uint8 of one line each, with its line feed; most: tokens; head, lead:
-    room for as many tokens as the names have bytes, and 2. A prefix of more tokens loses the path's first folders, then the repository.
+    ids: (repository, file, separates_files); repository, path: uint8 of one line each, with its line feed; most: tokens, at least 3;
+    kept: (bool, bool), whether the token of the repository's name, and of the file's, stands before a name that is empty too; head, lead:
+    room for as many tokens as the names have bytes, and 2. A prefix of more tokens loses the path's first folders, then the repository,
+    then the path.
     """
     begin = 0
     while True:
-        with_repository, with_path = len(repository) > 1, len(path) - begin > 1
+        with_repository, with_path = len(repository) > 1 or kept[0], len(path) - begin > 1 or kept[1]
         num_head, num_lead = 0, 0
         if with_repository:
             head[0] = ids[0]
@@ -41,8 +44,10 @@ def metadata_into(tables, ids, repository, path, most, is_fim, head, lead):  # t
         folder = _after_slash(path, begin)
         if folder > begin and folder < len(path) - 1:
             begin = folder
-        elif with_repository and with_path:
+        elif len(repository) > 1 and with_path:
             repository = repository[len(repository) - 1 :]
+        elif kept[1]:
+            begin = len(path) - 1
         else:
             return 0, 0
 

@@ -5,6 +5,7 @@ Rows for training are written by model.packing, many documents at a time, with t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -51,24 +52,56 @@ def prompt(
     repo_name: str = "",
     path: str = "",
     most: int = 64,
+    files: Sequence[tuple[str, bytes]] = (),
 ) -> npt.NDArray[np.int64]:
     """Return the tokens after which a model writes the middle of prefix and suffix: int64[N].
 
-    repo_name, path: the metadata prefix, left out where the tokenizer has no tokens for it; most: its tokens.
+    repo_name, path: the metadata prefix, left out where the tokenizer has no tokens for it; most: its tokens. files: paths and texts of other
+    files of the repository, which stand before as files that are joined for training do (model.packing.joining); StarCoder2's tokens write
+    no path of any where the repository has no name. InputError for files with a tokenizer that has no token to part them.
     """
     special = tokenizer.special
-    head, lead = metadata(tokenizer, repo_name, path, most, is_fim=True)
-    before, after = (tokenizer.encode_one(text).astype(np.int64) for text in (prefix, suffix))
+    before = _files(tokenizer, repo_name, files, most) if files else np.empty(0, np.int64)
+    with_paths = not special.separates_files or repo_name != ""
+    head, lead = (
+        metadata(tokenizer, "", path if with_paths else "", most, is_fim=True, kept=(False, with_paths))
+        if files
+        else metadata(tokenizer, repo_name, path, most, is_fim=True)
+    )
+    if files and not len(head):
+        head = np.array([special.file])
+    prefix_tokens, after = (tokenizer.encode_one(text).astype(np.int64) for text in (prefix, suffix))
     names = [np.array([one]) for one in (special.fim_prefix, special.fim_suffix, special.fim_middle)]
     if order == "psm":
-        return np.concatenate((head, names[0], lead, before, names[1], after, names[2]))
-    return np.concatenate((head, names[0], names[1], after, names[2], lead, before))
+        return np.concatenate((before, head, names[0], lead, prefix_tokens, names[1], after, names[2]))
+    return np.concatenate((before, head, names[0], names[1], after, names[2], lead, prefix_tokens))
+
+
+def _files(
+    tokenizer: CodeTokenizer, repo_name: str, files: Sequence[tuple[str, bytes]], most: int
+) -> npt.NDArray[np.int64]:
+    """Return whole files as they stand before another of their repository: int64[N]."""
+    special = tokenizer.special
+    if special.file == ABSENT:
+        raise InputError(
+            "this tokenizer has no token that parts files (<filename>, <file_sep>); ask for one file alone"
+        )
+    with_paths, parts = not special.separates_files or repo_name != "", []
+    for number, (path, text) in enumerate(files):
+        name = repo_name if number == 0 else ""
+        kept = (name != "" and special.repository != ABSENT, with_paths)
+        head, _ = metadata(tokenizer, name, path if with_paths else "", most, kept=kept)
+        parts += [head if len(head) else np.array([special.file]), tokenizer.encode_one(text).astype(np.int64)]
+    return np.concatenate(parts)
 
 
 def metadata(
-    tokenizer: CodeTokenizer, repo_name: str, path: str, most: int = 64, is_fim: bool = False
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the tokens of the metadata prefix: what stands before `<fim_prefix>`, and what after it (StarCoder2's path)."""
+    tokenizer: CodeTokenizer, repo_name: str, path: str, most: int = 64, is_fim: bool = False, kept: tuple[bool, bool] = (False, False)
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:  # fmt: skip
+    """Return the tokens of the metadata prefix: what stands before `<fim_prefix>`, and what after it (StarCoder2's path).
+
+    kept: whether the tokens of repository and file stand before empty names too, as before files that stand together.
+    """
     special = tokenizer.special
     lines = []
     for name, token in ((repo_name, special.repository), (path, special.file)):
@@ -76,5 +109,5 @@ def metadata(
         lines.append(line_of(data, np.array([0, len(data) - 1]), 0, token != ABSENT))
     head, lead = (np.empty(len(lines[0]) + len(lines[1]) + 2, np.int64) for _ in range(2))
     ids = (special.repository, special.file, int(special.separates_files))
-    num_head, num_lead = metadata_into(tokenizer.tables, ids, lines[0], lines[1], most, is_fim, head, lead)
+    num_head, num_lead = metadata_into(tokenizer.tables, ids, lines[0], lines[1], most, is_fim, kept, head, lead)
     return head[:num_head], lead[:num_lead]

@@ -125,9 +125,14 @@ def _training(lineage: Mapping[str, Any]) -> str:
     optimizer, schedule = config["optimizer"], config["schedule"]
     return (
         f"## Training\n\n{optimizer['name']}, highest learning rate {optimizer['lr']:g}, {schedule['name']} schedule of {schedule['steps']:,} steps, "
-        f"{config['train']['rows']} rows of {config['train']['positions']:,} positions a step, fill-in-the-middle rate {config['fim']['rate']:g}. "
+        f"{config['train']['rows']} rows of {config['train']['positions']:,} positions a step, fill-in-the-middle rate {config['fim']['rate']:g}{_together(config)}. "
         f"fairstack {code['fairstack']} (source `{code['source_sha256'][:16]}`), torch {code['torch']}.\n"
     )
+
+
+def _together(config: Mapping[str, Any]) -> str:
+    rate = config.get("repositories", {}).get("rate", 0.0)
+    return f", {rate:.0%} of the files beside others of their repository" if rate else ""
 
 
 def _energy(lineage: Mapping[str, Any]) -> str:

@@ -1,10 +1,18 @@
-"""Settings of the mixture; part of a run's configuration. They change which documents are drawn when, and nothing else."""
+"""Settings of the mixture and of what stands together; part of a run's configuration. They change which documents are drawn when and beside what."""
 
 from __future__ import annotations
 
 from pydantic import Field, model_validator
 
 from stack_data.config_sources import Model
+
+
+class RepositoriesConfig(Model):
+    """Files of a repository one after the other in a row, each seen by those after it, so that a model learns to use its surroundings."""
+
+    rate: float = Field(0.0, ge=0, le=1)
+    """Share of files that stand beside others of their repository, language and release, drawn anew each epoch, in the layout of the
+    tokenizer's model; 0: every file alone. Files longer than a row stay alone."""
 
 
 class MixtureConfig(Model):

@@ -48,6 +48,7 @@ class Corpus:
     begins      int64[S + 1]: the number of the first document of each folder
     num_tokens  int64[D]: as tokenized, drops notwithstanding; content_ids uint8[D, 20]
     group_of    int32[D]: -1 for documents of another split
+    repository_of  int64[D]: number of the repository that was displayed when the shards were made; 0: none
     """
 
     sources: tuple[TokenSource, ...]
@@ -56,6 +57,7 @@ class Corpus:
     content_ids: npt.NDArray[np.uint8]
     groups: tuple[Group, ...]
     group_of: npt.NDArray[np.int32]
+    repository_of: Ints
 
     @classmethod
     def of(cls, sources: tuple[TokenSource, ...], split: str = "train") -> Corpus:
@@ -73,7 +75,7 @@ class Corpus:
         return cls(
             sources, begins, np.concatenate([np.asarray(source.num_tokens, np.int64) for source in sources]),
             np.concatenate([source.content_ids for source in sources]),
-            tuple(order), renumbered[group_of],
+            tuple(order), renumbered[group_of], _repositories_of(sources),
         )  # fmt: skip
 
     def sizes(self) -> Ints:
@@ -121,6 +123,16 @@ class Corpus:
     def language_of(self, document: int) -> str:
         """Return the language of a document of the split."""
         return self.groups[int(self.group_of[document])].language
+
+
+def _repositories_of(sources: tuple[TokenSource, ...]) -> Ints:
+    """Return the number of each document's repository, those of each folder after those of the folders before it: int64[D]."""
+    found, last = [np.empty(0, np.int64)], 0
+    for source in sources:
+        numbers = source.columns["repository"].to_numpy().astype(np.int64)
+        found.append(np.where(numbers > 0, numbers + last, 0))
+        last = max(last, int(found[-1].max(initial=0)))
+    return np.concatenate(found)
 
 
 def _groups_of(source: TokenSource, split: str, numbers: dict[Group, int]) -> npt.NDArray[np.int32]:

@@ -14,6 +14,8 @@ from model.fim.draws import IS_FIM, ORDER, WITH_PATH, WITH_REPOSITORY, chance, c
 
 # What is done with an item: bits of its flags.
 FIM, LAST, REPOSITORY, PATH = np.uint8(1), np.uint8(2), np.uint8(4), np.uint8(8)
+# JOINED: one of several files that stand together; FOLLOWS: not the first of them; CLOSES: nothing follows it. See joining.py.
+JOINED, FOLLOWS, CLOSES = np.uint8(16), np.uint8(32), np.uint8(64)
 FIM_TOKENS = 3
 
 

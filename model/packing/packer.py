@@ -22,9 +22,10 @@ import numpy.typing as npt
 
 from model.fim.config import FimConfig, MetadataConfig
 from model.fim.syntax import SyntaxCuts
-from model.packing.config import MixtureConfig
+from model.packing.config import MixtureConfig, RepositoriesConfig
 from model.packing.corpus import Corpus
-from model.packing.item_kernels import FIM, FIM_TOKENS, LAST, PATH, REPOSITORY
+from model.packing.item_kernels import FIM, FIM_TOKENS, LAST, PATH
+from model.packing.joining import closed_up, in_named_bundles
 from model.packing.mixture import Pace, caps, shares
 from model.packing.row_kernels import Ids, Items, write_items
 from model.packing.rows import Grids, ItemList, Rows, cut, empty_grids, rows_of
@@ -60,6 +61,7 @@ class PackerConfig:
     fim: FimConfig = FimConfig()
     metadata: MetadataConfig = MetadataConfig()
     mixture: MixtureConfig = MixtureConfig()
+    repositories: RepositoriesConfig = RepositoriesConfig()
     window_rows: int = 1024
 
 
@@ -76,10 +78,17 @@ class Packer:
             )
         if config.window_rows < 1:
             raise ConfigError(f"a window has at least one row (seen: window_rows = {config.window_rows})")
+        if config.repositories.rate and special.file == ABSENT:
+            raise ConfigError(
+                "this tokenizer has no token that parts the files of a repository (<filename>, <file_sep>); leave repositories.rate at 0, or "
+                "use a tokenizer that has one"
+            )
         rates = Rates(
             config.fim.rate,
             0.0 if special.repository == ABSENT else config.metadata.repository_rate,
             0.0 if special.file == ABSENT else config.metadata.path_rate,
+            config.repositories.rate,
+            not special.separates_files,
         )
         self.corpus, self.tokenizer, self.config, self._threads = corpus, tokenizer, config, threads
         self.shares = shares(config.mixture, corpus.groups, corpus.sizes())
@@ -99,7 +108,8 @@ class Packer:
         told = {
             "format": FORMAT, "positions": self.config.positions, "seed": self.config.seed, "window_rows": self.config.window_rows,
             "fim": self.config.fim.model_dump(mode="json"), "metadata": self.config.metadata.model_dump(mode="json"),
-            "mixture": self.config.mixture.model_dump(mode="json"), "tokenizer": self.tokenizer.identity,
+            "mixture": self.config.mixture.model_dump(mode="json"),
+            "repositories": self.config.repositories.model_dump(mode="json"), "tokenizer": self.tokenizer.identity,
             "shards": [source.identity for source in self.corpus.sources], "grammars": self._syntax.versions(),
         }  # fmt: skip
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
@@ -196,7 +206,8 @@ class Packer:
         while True:
             held = np.flatnonzero(~self.corpus.is_dropped(plan.documents[begin:end]))
             at = begin + held
-            items = self._items(plan, at, row_of[held])
+            flags, starts = closed_up(plan.flags[begin:end], plan.starts[begin:end], held)
+            items = self._items(plan, at, flags, starts, row_of[held])
             # Texts are copies by now. A drop marks before it overwrites, so one that came in between is seen here.
             if not self.corpus.is_dropped(plan.documents[at]).any():
                 break
@@ -207,11 +218,14 @@ class Packer:
         )  # fmt: skip
         bounds = np.searchsorted(row_of[held], np.arange(last - first + 1))
         return ItemList(
-            bounds, plan.documents[at], plan.chunks[at], plan.epochs[at], plan.starts[at], lengths, plan.counts[at]
+            bounds, plan.documents[at], plan.chunks[at], plan.epochs[at], items.starts, lengths, plan.counts[at]
         )
 
-    def _items(self, plan: Plan, at: npt.NDArray[np.int64], row_of: npt.NDArray[np.int64]) -> Items:
-        documents, flags = plan.documents[at], plan.flags[at]
+    def _items(
+        self, plan: Plan, at: npt.NDArray[np.int64], flags: npt.NDArray[np.uint8], starts: npt.NDArray[np.int32], row_of: npt.NDArray[np.int64]
+    ) -> Items:  # fmt: skip
+        """Return some items of a plan with their texts. at: int64[I]; flags, starts: what `closed_up` made of theirs."""
+        documents = plan.documents[at]
         texts = self.corpus.texts(documents, plan.firsts[at], plan.counts[at])
         bounds = np.cumsum([0, *map(len, texts)])
         tokens = np.concatenate(texts) if texts else np.empty(0, self.tokenizer.dtype)
@@ -225,13 +239,12 @@ class Packer:
                     partial(self.tokenizer.decode, text),
                     is_whole,
                 )
-        names = [
-            self._names(column, documents, flags & flag != 0)
-            for column, flag in (("repo_name", REPOSITORY), ("path", PATH))
-        ]
+        # A name before several files is written where all of them have it.
+        repositories = self._names("repo_name", documents, in_named_bundles(flags))
+        paths = self._names("path", documents, flags & PATH != 0)
         return Items(
-            tokens, bounds, plan.keys[at], flags, plan.chunks[at], cuts, *names[0], *names[1], row_of, plan.starts[at],
-            plan.positions[at], plan.segments[at],
+            tokens, bounds, plan.keys[at], flags, plan.chunks[at], cuts, *repositories, *paths, row_of, starts, plan.positions[at],
+            plan.segments[at],
         )  # fmt: skip
 
     def _names(

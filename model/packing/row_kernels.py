@@ -13,7 +13,7 @@ from numba import njit
 
 from model.fim.cut_kernels import copied, fim_into, num_bytes
 from model.fim.metadata_kernels import line_of, metadata_into
-from model.packing.item_kernels import FIM, LAST, PATH, REPOSITORY
+from model.packing.item_kernels import CLOSES, FIM, FOLLOWS, JOINED, LAST, PATH, REPOSITORY
 
 NO_LOSS = -100
 
@@ -37,7 +37,8 @@ class Items(NamedTuple):
     keys       uint64[I], of draws; flags uint8[I]; chunks int32[I]
     cuts       int64[I, 2], bytes of the text; -1 to draw them
     repositories, paths   uint8, one after the other; their bounds int64[I + 1]
-    rows       int64[I]; starts, positions int32[I]: where an item lies in its row; segments int32[I]
+    rows       int64[I]; starts, positions int32[I]: where an item lies in its row, and how many positions it may take;
+               segments int32[I]. The starts of those that follow another of their bundle are written here.
     """
 
     tokens: npt.NDArray[np.unsignedinteger]
@@ -71,10 +72,10 @@ def _scratch_sizes(tables, items):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
 def write_items(tables, ids, items, spm_rate, max_metadata, pad, rows, lengths):  # type: ignore[no-untyped-def]
-    """Write items into rows; what they leave is padding.
+    """Write items into rows; what they leave is padding. Those of a bundle stand one after the other, each ended by what the next begins with.
 
-    ids: Ids; items: Items; pad: the token of padding; rows: (tokens, targets, positions int64[B, T], segments int32[B, T]), filled;
-    lengths: int32[I], filled with the tokens of each item (positions and one).
+    ids: Ids; items: Items, of every bundle all that are held; pad: the token of padding; rows: (tokens, targets, positions int64[B, T],
+    segments int32[B, T]), filled; lengths: int32[I], filled with the tokens of each item (positions and one).
     """
     rows[0][:], rows[1][:], rows[2][:], rows[3][:] = pad, NO_LOSS, 0, -1
     num_tokens, size, num_names = _scratch_sizes(tables, items)
@@ -82,16 +83,29 @@ def write_items(tables, ids, items, spm_rate, max_metadata, pad, rows, lengths):
     head, lead = np.empty(num_names, np.int64), np.empty(num_names, np.int64)
     out = np.empty(size + 2 * num_names + 8, np.int64)
     names = (np.int64(ids.fim_prefix), np.int64(ids.fim_suffix), np.int64(ids.fim_middle))
+    base = 0
     for item in range(len(items.keys)):
         flags = items.flags[item]
         num_head, num_lead = 0, 0
         if flags & (REPOSITORY | PATH):
-            repository = line_of(items.repositories, items.repository_bounds, item, flags & REPOSITORY != 0)
+            is_named = flags & REPOSITORY != 0 and (not flags & JOINED or _is_of_all(items, item))
+            repository = line_of(items.repositories, items.repository_bounds, item, is_named)
             path = line_of(items.paths, items.path_bounds, item, flags & PATH != 0)
             parts = (np.int64(ids.repository), np.int64(ids.file), np.int64(ids.separates_files))
+            kept = (flags & JOINED and flags & REPOSITORY, flags & JOINED and flags & PATH)
             num_head, num_lead = metadata_into(
-                tables, parts, repository, path, max_metadata, flags & FIM != 0, head, lead
+                tables,
+                parts,
+                repository,
+                path,
+                max_metadata,
+                flags & FIM != 0,
+                (kept[0] != 0, kept[1] != 0),
+                head,
+                lead,
             )
+        elif flags & JOINED:
+            head[0], num_head = ids.file, 1
         text = items.tokens[items.token_bounds[item] : items.token_bounds[item + 1]]
         at = copied(head[:num_head], out, 0)
         if flags & FIM:
@@ -103,17 +117,41 @@ def write_items(tables, ids, items, spm_rate, max_metadata, pad, rows, lengths):
             )  # fmt: skip
         else:
             at = copied(text, out, at)
-        if flags & (LAST | FIM):
+        if not flags & CLOSES:
+            out[at] = ids.file
+            at += 1
+        elif flags & (LAST | FIM):
             out[at] = ids.end_of_text
             at += 1
         lengths[item] = at
-        _write_one(out[:at], items.rows[item], items.starts[item], items.segments[item], rows)
+        if flags & FOLLOWS:
+            base += lengths[item - 1] - 1
+            items.starts[item] = items.starts[item - 1] + lengths[item - 1] - 1
+        else:
+            base = 0
+        _write_one(out[:at], items.rows[item], items.starts[item], base, items.segments[item], rows)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
-def _write_one(out, row, start, segment, rows):  # type: ignore[no-untyped-def]
+def _is_of_all(items, first):  # type: ignore[no-untyped-def]
+    """Tell whether all items of a bundle are shown in one repository now. first: the item that the bundle begins with."""
+    names, bounds = items.repositories, items.repository_bounds
+    size = bounds[first + 1] - bounds[first]
+    for item in range(first + 1, len(items.keys)):
+        if not items.flags[item] & FOLLOWS:
+            break
+        if bounds[item + 1] - bounds[item] != size:
+            return False
+        for at in range(size):
+            if names[bounds[item] + at] != names[bounds[first] + at]:
+                return False
+    return True
+
+
+@njit(cache=True, nogil=True)  # type: ignore[misc]
+def _write_one(out, row, start, base, segment, rows):  # type: ignore[no-untyped-def]
     for at in range(len(out) - 1):
         rows[0][row, start + at] = out[at]
         rows[1][row, start + at] = out[at + 1]
-        rows[2][row, start + at] = at
+        rows[2][row, start + at] = base + at
         rows[3][row, start + at] = segment

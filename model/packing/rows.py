@@ -16,10 +16,12 @@ Grids = tuple[Ints, Ints, Ints, npt.NDArray[np.int32]]
 class Rows:
     """B rows of T positions. An item of n tokens takes n - 1 positions: all but its last are inputs, all but its first targets.
 
+    Files that stand together (joining.py) are one segment: the last token of each but the last is the first of the next one.
+
     tokens     int64[B, T]: inputs; the padding token where nothing stands
     targets    int64[B, T]: the next token of the same item; -100 (no loss) on padding
-    positions  int64[B, T]: place within the item, from 0
-    segments   int32[B, T]: number of the item within its row, from 0; -1 on padding
+    positions  int64[B, T]: place within the segment, from 0
+    segments   int32[B, T]: number of the item, or of the bundle of items, within its row, ascending; -1 on padding
     item_bounds  int64[B + 1]: the items of each row among those below
     documents  int64[I]: number in the corpus; chunks, epochs int32[I]: which part of it, for the how manieth time
     starts     int32[I]: first position; lengths int32[I]: tokens, special ones included

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from model.packing.corpus import Corpus
 from model.packing.item_kernels import best_fit, content_keys, count_items, item_keys, items_of, lay_out, shuffled
+from model.packing.joining import bundles_of, join, sums_of
 from model.packing.mixture import Pace
 
 Ints = npt.NDArray[np.int64]
@@ -26,11 +27,16 @@ _KEPT_PLANS = 4
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """How often an item is cut, and has the names of its repository and file before it."""
+    """How often an item is cut, has the names of its repository and file before it, and stands beside others of its repository.
+
+    always_named: files that stand together are parted by their names.
+    """
 
     fim: float
     repository: float
     path: float
+    joined: float = 0.0
+    always_named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,10 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """The items of a group in one epoch, in order. See item_kernels.items_of. middles: int64[I], doubled tokens before each one's middle."""
+    """The items of a group in one epoch, in order, those of a bundle (joining.py) one after the other. See item_kernels.items_of.
+
+    middles: int64[I], doubled tokens before the middle of each one's bundle.
+    """
 
     documents: Ints
     chunks: npt.NDArray[np.int32]
@@ -59,8 +68,8 @@ class Epoch:
 class Plan:
     """The rows of one window: items by row, in the order in which they stand there.
 
-    documents, firsts int64[I]; epochs, chunks, counts, starts, positions, segments int32[I]; flags uint8[I]; keys uint64[I];
-    bounds int64[R + 1].
+    documents, firsts int64[I]; epochs, chunks, counts, starts, positions int32[I]; segments int32[I], the bundle's number in its row;
+    flags uint8[I]; keys uint64[I]; bounds int64[R + 1].
     """
 
     documents: Ints
@@ -87,7 +96,7 @@ class Schedule:
     def __init__(self, corpus: Corpus, pace: Pace, seed: int, rates: Rates, room: Room, window_tokens: int) -> None:
         self._corpus, self._pace, self._window_tokens = corpus, pace, window_tokens
         self._seed = np.uint64(seed & 0xFFFFFFFFFFFFFFFF)
-        self._rates = (rates.fim, rates.repository, rates.path)
+        self._rates, self._joined = (rates.fim, rates.repository, rates.path), rates
         self._room = (room.positions, room.slack, room.metadata)
         self._keys = content_keys(self._seed, corpus.content_ids)
         order = np.argsort(corpus.group_of, kind="stable")
@@ -122,13 +131,14 @@ class Schedule:
             [epoch for epoch, _, _ in pieces], [which.stop - which.start for _, _, which in pieces]
         ).astype(np.int32)
         rooms, flags = _joined(pieces, "rooms", np.int32), _joined(pieces, "flags", np.uint8)
-        row_of, free = best_fit(rooms, self._room[0])
+        row_of, free = best_fit(sums_of(rooms, flags), self._room[0])
         numbers = shuffled(len(free), self._seed, window)
-        row_of, moved = numbers[row_of], np.empty_like(free)
+        row_of, moved = numbers[row_of][bundles_of(flags)], np.empty_like(free)
         moved[numbers] = free
         order = np.argsort(row_of, kind="stable")
         starts, positions, bounds = lay_out(order, row_of, moved, rooms, flags)
-        segments = (np.arange(len(order)) - np.repeat(bounds[:-1], np.diff(bounds))).astype(np.int32)
+        bundles = bundles_of(flags[order])
+        segments = (bundles - np.repeat(bundles[bounds[:-1]], np.diff(bounds))).astype(np.int32)
         documents, chunks = _joined(pieces, "documents", np.int64)[order], _joined(pieces, "chunks", np.int32)[order]
         firsts, counts = _joined(pieces, "firsts", np.int64)[order], _joined(pieces, "counts", np.int32)[order]
         keys = item_keys(self._keys[documents], chunks, epochs[order])
@@ -162,13 +172,18 @@ class Schedule:
         rows, chunks, firsts, counts, rooms, flags, orders = items_of(
             keys, sizes, number, self._rates, self._room, count
         )
-        # Two contents with equal keys (replayed ones) stand in the order of their numbers.
-        order = np.argsort(orders, kind="stable")
-        counts = counts[order]
-        ends = np.cumsum(counts, dtype=np.int64)
-        return Epoch(
-            members[rows[order]], chunks[order], firsts[order], counts, rooms[order], flags[order], 2 * ends - counts
-        )
+        if self._joined.joined and self._corpus.groups[group].kind == "file":
+            rooms, flags, order = join(
+                item_keys(keys[rows], chunks, np.full_like(chunks, number)), self._corpus.repository_of[members[rows]], (chunks, counts, rooms, flags, orders),
+                self._joined.joined, self._joined.repository, self._room, self._joined.always_named,
+            )  # fmt: skip
+        else:
+            # Two contents with equal keys (replayed ones) stand in the order of their numbers.
+            order = np.argsort(orders, kind="stable")
+        counts, flags = counts[order], flags[order]
+        tokens = sums_of(counts.astype(np.int64), flags)
+        middles = (2 * np.cumsum(tokens) - tokens)[bundles_of(flags)]
+        return Epoch(members[rows[order]], chunks[order], firsts[order], counts, rooms[order], flags, middles)
 
 
 def _joined(pieces: list[tuple[int, Epoch, slice]], name: str, dtype: npt.DTypeLike) -> npt.NDArray[Any]:

@@ -163,7 +163,7 @@ def _finish(
     """Join what the parts say, copy the tokenizer, and write the manifest."""
     tables = [read_table(documents_path(out, part.number), DOCUMENTS) for part in parts]
     firsts = np.cumsum([0, *(one.num_rows for one in tables)])
-    documents = pa.concat_tables(tables, promote_options="default").cast(DOCUMENTS)
+    documents = _numbered(pa.concat_tables(tables, promote_options="default").cast(DOCUMENTS))
     write_table(out / DOCUMENTS_FILE, documents, DOCUMENTS)
     places = [
         _moved(read_table(places_path(out, part.number), PLACES), int(first))
@@ -179,6 +179,14 @@ def _finish(
     made = Manifest(plan.to_json(), _outputs(out, parts), counts_of(documents, [one.release.label for one in sources]))
     made.write(out / MANIFEST)
     return made
+
+
+def _numbered(documents: pa.Table) -> pa.Table:
+    """Return the documents with their repositories numbered from 1, in order of appearance; 0 where none is displayed."""
+    names = pc.binary_join_element_wise(documents["host"], documents["repo_name"], pa.scalar("\n", pa.large_string()))
+    named = pc.if_else(pc.equal(documents["repo_name"], ""), None, names).combine_chunks()
+    numbers = pc.add(named.dictionary_encode().indices, 1).fill_null(0).cast(pa.uint32())
+    return documents.set_column(DOCUMENTS.get_field_index("repository"), DOCUMENTS.field("repository"), numbers)
 
 
 def _moved(places: pa.Table, first: int) -> pa.Table:

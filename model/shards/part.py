@@ -122,6 +122,7 @@ def _document_rows(part: Part, data: pa.Table, bounds: Ints) -> pa.Table:
         "offset": bounds[:-1].astype(np.uint64), "num_tokens": np.diff(bounds).astype(np.uint32), "num_bytes": data["num_bytes"],
         "language": data["language"].cast(pa.string()).fill_null(""), "kind": _kinds(data["conversion"]),
         "release": np.full(count, part.release, np.uint16), "split": pa.array([part.split] * count, pa.string()),
+        "repository": np.zeros(count, np.uint32),  # numbered when all parts are there
         **{name: data[name].cast(pa.large_string()).fill_null("") for name in ("host", "repo_name", "path")},
     }  # fmt: skip
     return _table(columns, DOCUMENTS)

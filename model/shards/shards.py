@@ -22,6 +22,7 @@ from model.shards.tables import (
     DOCUMENTS_FILE,
     DROPPED_FILE,
     MANIFEST,
+    RULE_VERSION,
     TOKENIZER,
     raw_ids,
     read_table,
@@ -93,6 +94,12 @@ def open_shards(folder: Path) -> Shards:
     made = manifest.read(path)
     if made.plan.get("kind") != "shards":
         raise InputError(f"{folder} holds no token shards: its manifest is of kind {made.plan.get('kind')!r}")
+    rules = made.plan.get("rules", {}).get("shards")
+    if rules != RULE_VERSION:
+        raise InputError(
+            f"{folder} holds token shards of format {rules!r}, and this version reads {RULE_VERSION}; make them again in another folder: "
+            "fairstack model shards RELEASE.."
+        )
     if drop_records.is_pending(folder):
         raise InputError(f"{folder}: a drop was stopped in it; run it again: fairstack model drop {folder}")
     columns = read_table(folder / DOCUMENTS_FILE, DOCUMENTS)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from model.shards.tables import RULE_VERSION
 from model.tokenizer.code_tokenizer import CodeTokenizer
 from stack_data import manifest, purges
 from stack_data.errors import ConfigError, InputError
@@ -18,7 +19,6 @@ from stack_data.manifest import Plan
 from stack_data.search.protocol import Release
 from stack_data.search.released import Shard, release_of
 
-RULE_VERSION = 1
 SPLITS = ("train", "validation")
 MAX_FILES = 1 << 16
 """Numbers of files and of releases are uint16."""

@@ -19,6 +19,9 @@ DOCUMENTS_FILE, PLACES_FILE, DROPPED_FILE, MANIFEST = "documents.arrow", "places
 TOKENIZER, DROPS, PARTS = "tokenizer", "drops", "parts"
 """Folders: a copy of the tokenizer; what was dropped; what a build that is not finished has done."""
 
+RULE_VERSION = 2
+"""Of what is in a folder of shards. Folders of another one are refused."""
+
 _NAME = pa.dictionary(pa.int32(), pa.string())
 
 DOCUMENTS = pa.schema(
@@ -39,6 +42,9 @@ DOCUMENTS = pa.schema(
         pa.field("host", pa.large_string()),
         pa.field("repo_name", pa.large_string()),
         pa.field("path", pa.large_string()),
+        # The repository that was displayed when the shards were made, by number from 1; 0: none was. It is never changed, so that
+        # files stay beside each other in rows whatever leaves, and names nobody.
+        pa.field("repository", pa.uint32()),
     ]
 )
 

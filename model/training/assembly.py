@@ -95,7 +95,13 @@ def assemble(
     base = base_model.base_facts(init) if init and not checkpoint else None
     lineage = record.resumed(saved, config.resolved(), data.facts) if saved else _begun(config, data, base)
     settings = PackerConfig(
-        config.train.positions, config.train.seed, config.fim, config.metadata, config.mixture, config.train.window_rows
+        config.train.positions,
+        config.train.seed,
+        config.fim,
+        config.metadata,
+        config.mixture,
+        config.repositories,
+        config.train.window_rows,
     )
     count = len(data.train.num_tokens)
     parts = Parts(

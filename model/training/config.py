@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from model.decoder.config import DecoderConfig
 from model.fim.config import FimConfig, MetadataConfig
-from model.packing.config import MixtureConfig
+from model.packing.config import MixtureConfig, RepositoriesConfig
 from stack_data.config_sources import Model
 
 
@@ -191,6 +191,7 @@ class ModelConfig(Model):
     fim: FimConfig = FimConfig()
     metadata: MetadataConfig = MetadataConfig()
     mixture: MixtureConfig = MixtureConfig()
+    repositories: RepositoriesConfig = RepositoriesConfig()
     optout: OptOutConfig = OptOutConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig

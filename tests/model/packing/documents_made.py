@@ -33,6 +33,7 @@ class Document:
     split: str = "train"
     repo_name: str = "jane/tool"
     path: str = "src/a.py"
+    home: str = "jane/tool"  # the repository that was displayed when the shards were made
     is_dropped: bool = False
 
 
@@ -56,9 +57,10 @@ class Memory:
             for name in ("language", "kind", "split", "repo_name", "path")
         }
         coded = {name: pa.array(columns[name]).dictionary_encode() for name in ("language", "kind", "split")}
-        table = pa.table(
-            {**columns, **coded, "release": pa.array([one.release for one in self.documents], pa.uint16())}
-        )
+        numbers = {name: number for number, name in enumerate(sorted({one.home for one in self.documents} - {""}), 1)}
+        homes = pa.array([numbers.get(one.home, 0) for one in self.documents], pa.uint32())
+        releases = pa.array([one.release for one in self.documents], pa.uint16())
+        table = pa.table({**columns, **coded, "release": releases, "repository": homes})
         for name, value in (
             ("_texts", kept), ("num_tokens", np.array([len(text) for text in texts], np.int64)),
             ("content_ids", np.array(ids, np.uint8)), ("columns", table),

@@ -53,6 +53,21 @@ def test_documents_say_what_the_release_says_of_them(tmp_path: Path) -> None:
     assert (second["language"], second["repo_name"]) == ("", "ann/tool")
 
 
+def test_repositories_are_numbered_over_all_files(tmp_path: Path) -> None:
+    columns = open_shards(made(tmp_path, shards=3)).columns
+    names, numbers = columns["repo_name"].to_pylist(), columns["repository"].to_pylist()
+    assert len(set(names)) == len(set(zip(names, numbers, strict=True))) == 3
+    assert list(dict.fromkeys(numbers)) == [1, 2, 3]
+
+
+def test_shards_of_another_format_are_told_so(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace('"shards": 2', '"shards": 1'))
+    with pytest.raises(InputError, match="holds token shards of format 1, and this version reads 2; make them again"):
+        open_shards(folder)
+
+
 def test_counts_are_by_language_kind_release_and_split(tmp_path: Path) -> None:
     shards = open_shards(made(tmp_path))
     counts = shards.manifest.counts

@@ -366,3 +366,12 @@ def test_a_drop_that_is_killed_anywhere_ends_the_same(tmp_path: Path) -> None:
         assert np.array_equal(open_shards(folder).is_dropped, open_shards(tried / "whole").is_dropped)
     assert seen == {"before", "pending", "done"}
     assert files(start) == untouched
+
+
+def test_repositories_keep_their_numbers_when_places_leave(tmp_path: Path) -> None:
+    folder = made(tmp_path, GIVEN)
+    before = open_shards(folder).columns
+    drop(folder, lists=[listed(tmp_path, [owner("jane")])])
+    after = open_shards(folder).columns
+    assert after["repo_name"].to_pylist() != before["repo_name"].to_pylist()
+    assert after["repository"].to_pylist() == before["repository"].to_pylist()

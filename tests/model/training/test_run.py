@@ -178,10 +178,12 @@ def test_transformers_loads_a_checkpoint(whole: Path) -> None:
     assert torch.isfinite(theirs(torch.tensor([[5, 6, 7]])).logits).all()
 
 
-def test_a_drop_between_two_sessions_keeps_the_order_and_is_in_the_lineage(tmp_path: Path) -> None:
+@pytest.mark.parametrize("joined", [0.0, 1.0])
+def test_a_drop_between_two_sessions_keeps_the_order_and_is_in_the_lineage(tmp_path: Path, joined: float) -> None:
     folder = shards(tmp_path)
     config_file(tmp_path)
-    trained(tmp_path, stop_after=4)
+    together = f"repositories.rate={joined}"
+    trained(tmp_path, together, stop_after=4)
     before = open_shards(folder)
     gone = lists.SuppressionList(
         issuer="local", epoch=2, created="2026-01-01",
@@ -190,7 +192,9 @@ def test_a_drop_between_two_sessions_keeps_the_order_and_is_in_the_lineage(tmp_p
     (tmp_path / "list.jsonl").write_text(lists.write(gone))
     taken = drop(folder, lists=[str(tmp_path / "list.jsonl")])
     assert taken.num_documents
-    done = trained(tmp_path, "optout.mandatory={local=2}")
+    done = trained(tmp_path, together, "optout.mandatory={local=2}")
+    card = (done.checkpoint / "README.md").read_text()
+    assert ("100% of the files beside others of their repository" in card) == bool(joined)
     told = json.loads((done.checkpoint / "lineage.json").read_text())
     assert told["suppressions"] == [{"issuer": "local", "epoch": 2, "first_step": 5, "last_step": 8}]
     assert [one["drops"] for one in told["shards"]] == [1]
