@@ -22,7 +22,7 @@ from stack_data.config import BuildConfig
 from stack_data.config_sources import AnySource
 from stack_data.errors import InputError, SourceError, StaleBuildError
 from stack_data.layout import Build
-from stack_data.manifest import differences
+from stack_data.manifest import differences, told
 from stack_data.sources.source import Unit
 
 FORMAT = "fairstack-lock/2"
@@ -184,7 +184,7 @@ def _refuse_other_sources(build: Build, config: BuildConfig, locked: dict[str, d
     ]
     if found:
         raise StaleBuildError(
-            f"{build.lock} was made for other sources ({'; '.join(found[:3])}). To start anew, add: --anew fetch"
+            f"{build.lock} was made for other sources ({told(found)}). To start anew, add: --anew fetch"
         )
 
 

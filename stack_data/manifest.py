@@ -11,10 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from stack_data import storage
 from stack_data.errors import InputError, StaleBuildError
@@ -108,7 +108,7 @@ def read_if_present(path: Path) -> Manifest | None:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Return in words where two plans differ, key by key."""
+    """Return in words where two plans differ, key by key; lists of as many tables are compared table by table."""
     found = []
     for key in sorted({*old, *new}):
         before, after = old.get(key), new.get(key)
@@ -116,11 +116,23 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
             continue
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             found += differences(before, after, f"{prefix}{key}.")
+        elif _are_tables(before) and _are_tables(after) and len(before) == len(after):
+            for number, pair in enumerate(zip(before, after, strict=True)):
+                found += differences(*pair, f"{prefix}{key}[{number}].")
         elif _is_hash(before) and _is_hash(after):
             found.append(f"{key} changed")
         else:
             found.append(f"{prefix}{key}: {_short(before)} -> {_short(after)}")
     return found
+
+
+def told(found: Sequence[str]) -> str:
+    """Return differences for an error message: the first three, and how many more there are."""
+    return "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
+
+
+def _are_tables(value: Any) -> TypeGuard[list[Mapping[str, Any]]]:
+    return isinstance(value, list) and all(isinstance(one, Mapping) for one in value)
 
 
 def _is_hash(value: Any) -> bool:
@@ -141,7 +153,6 @@ def refuse_other_rules(path: Path, old: Mapping[str, Any], new: Plan, step: str)
     current = new.to_json()
     found = differences({key: old.get(key) for key in fixed}, {key: current[key] for key in fixed})
     if found:
-        shown = "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
         raise StaleBuildError(
-            f"{path} was made differently ({shown}). To make it and what follows from it anew, add: --anew {step}"
+            f"{path} was made differently ({told(found)}). To make it and what follows from it anew, add: --anew {step}"
         )

@@ -125,7 +125,8 @@ def _training(lineage: Mapping[str, Any]) -> str:
     optimizer, schedule = config["optimizer"], config["schedule"]
     return (
         f"## Training\n\n{optimizer['name']}, highest learning rate {optimizer['lr']:g}, {schedule['name']} schedule of {schedule['steps']:,} steps, "
-        f"{config['train']['rows']} rows of {config['train']['positions']:,} positions a step, fill-in-the-middle rate {config['fim']['rate']:g}{_together(config)}. "
+        f"{config['train']['rows']} rows of {config['train']['positions']:,} positions a step, fill-in-the-middle rate "
+        f"{config['fim']['rate']:g}{_together(config)}. "
         f"fairstack {code['fairstack']} (source `{code['source_sha256'][:16]}`), torch {code['torch']}.\n"
     )
 

@@ -96,9 +96,8 @@ def _refuse_other(out: Path, old: Any, new: Plan) -> None:
     """Raise StaleBuildError unless a plan is the one that the folder was made by."""
     found = manifest.differences(old, json.loads(json.dumps(new.to_json())))
     if found:
-        shown = "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
         raise StaleBuildError(
-            f"{out} was made differently ({shown}); name a new folder, since runs may be in the middle of this one, or let it follow "
+            f"{out} was made differently ({manifest.told(found)}); name a new folder, since runs may be in the middle of this one, or let it follow "
             "opt-outs: fairstack model drop"
         )
 

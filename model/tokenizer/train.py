@@ -102,7 +102,7 @@ def _is_made(folder: Path, plan: Plan) -> bool:
     found = manifest.differences(known.plan, json.loads(json.dumps(plan.to_json())))
     if found:
         raise StaleBuildError(
-            f"{folder} holds a tokenizer that was made differently ({'; '.join(found[:3])}); name a new folder"
+            f"{folder} holds a tokenizer that was made differently ({manifest.told(found)}); name a new folder"
         )
     return True
 

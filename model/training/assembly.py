@@ -207,7 +207,7 @@ def _energy(ranks: Ranks) -> EnergyMeter | None:
     if int(os.environ.get("LOCAL_RANK", 0)):
         return None
     count = int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if ranks.device != "cpu" else 0
-    return EnergyMeter(gpus=tuple(range(count)))
+    return EnergyMeter(gpus=tuple(f"GPU-{torch.cuda.get_device_properties(one).uuid}" for one in range(count)))
 
 
 def _device(ranks: Ranks) -> str:

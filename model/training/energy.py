@@ -15,20 +15,24 @@ RAPL = Path("/sys/class/powercap")
 
 @dataclass(slots=True)
 class EnergyMeter:
-    """Joules since it was made, of RAPL packages and of the GPUs that this process uses."""
+    """Joules since it was made, of RAPL packages and of the GPUs that this process uses.
+
+    gpus: their UUIDs, since NVML's numbers know nothing of CUDA_VISIBLE_DEVICES.
+    """
 
     rapl: Path = RAPL
-    gpus: tuple[int, ...] = ()
+    gpus: tuple[str, ...] = ()
+    library: str = "libnvidia-ml.so.1"
     _counters: dict[Path, int] = field(default_factory=dict)
     _joules: float = 0.0
     _nvml: ctypes.CDLL | None = None
-    _gpu_mj: dict[int, int] = field(default_factory=dict)
+    _gpu_mj: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._counters = {
             path: value for path in _packages(self.rapl) if (value := _number(path / "energy_uj")) is not None
         }
-        self._nvml = _nvml() if self.gpus else None
+        self._nvml = _nvml(self.library) if self.gpus else None
         self._gpu_mj = {one: value for one in self.gpus if (value := self._gpu(one)) is not None}
 
     @property
@@ -51,12 +55,12 @@ class EnergyMeter:
                 self._gpu_mj[gpu] = taken
         return self._joules if self.sources else None
 
-    def _gpu(self, index: int) -> int | None:
+    def _gpu(self, uuid: str) -> int | None:
         """Return the millijoules that a GPU has taken since its driver was loaded."""
         if self._nvml is None:
             return None
         handle, value = ctypes.c_void_p(), ctypes.c_ulonglong()
-        if self._nvml.nvmlDeviceGetHandleByIndex_v2(index, ctypes.byref(handle)):
+        if self._nvml.nvmlDeviceGetHandleByUUID(uuid.encode(), ctypes.byref(handle)):
             return None
         failed = self._nvml.nvmlDeviceGetTotalEnergyConsumption(handle, ctypes.byref(value))
         return None if failed else int(value.value)
@@ -73,9 +77,9 @@ def _number(path: Path) -> int | None:
         return None
 
 
-def _nvml() -> ctypes.CDLL | None:
+def _nvml(name: str) -> ctypes.CDLL | None:
     try:
-        library = ctypes.CDLL("libnvidia-ml.so.1")
+        library = ctypes.CDLL(name)
     except OSError:
         return None
     return None if library.nvmlInit_v2() else library

@@ -125,7 +125,7 @@ class Engine:
         torch.manual_seed(hash((self.config.train.seed, step, self.ranks.rank)))
         targets = torch.as_tensor(rows.targets)
         learns = targets != NO_LOSS
-        own = [float(learns.sum()), float((torch.as_tensor(rows.positions)[learns] + 1).sum())]
+        own = [float(learns.sum()), float(((torch.as_tensor(rows.positions) + 1) * learns).sum())]
         count, span = joined(self.ranks, own)
         total = self._accumulate(rows, scale=self.ranks.count / max(count, 1.0))
         loss = joined(self.ranks, [total])[0] / max(count, 1.0)

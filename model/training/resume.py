@@ -9,7 +9,7 @@ from typing import Any
 from model.training.config import ModelConfig, ScheduleConfig
 from model.training.schedules import factor
 from stack_data.errors import StaleBuildError
-from stack_data.manifest import differences
+from stack_data.manifest import differences, told
 
 NOT_BINDING = {"title", "license", "evaluation", "checkpoint", "run", "optout", "name", "data", "tokenizer"}
 
@@ -29,9 +29,8 @@ def refuse_other_config(config: ModelConfig, saved: Mapping[str, Any], step: int
         before["decoder"] = now["decoder"]
     found = differences(before, now)
     if found:
-        shown = "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
         raise StaleBuildError(
-            f"{home} was trained differently for {step:,} steps ({shown}). To train anew, give the run another name: --set name=..., or "
+            f"{home} was trained differently for {step:,} steps ({told(found)}). To train anew, give the run another name: --set name=..., or "
             f"delete {home}"
         )
 

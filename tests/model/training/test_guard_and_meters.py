@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,35 @@ def test_energy_is_read_from_rapl_and_its_wrapping_is_known(tmp_path: Path) -> N
     (package / "energy_uj").write_text("400000")
     assert meter.sources == ["rapl"]
     assert meter.joules() == pytest.approx(0.5)
+
+
+NVML = """
+#include <string.h>
+static const char *known = "GPU-11111111-2222-3333-4444-555555555555";
+static unsigned long long taken = 5000;
+int nvmlInit_v2(void) { return 0; }
+int nvmlDeviceGetHandleByUUID(const char *uuid, void **device) { *device = (void *)known; return strcmp(uuid, known) ? 6 : 0; }
+int nvmlDeviceGetTotalEnergyConsumption(void *device, unsigned long long *energy) {
+    if (device != (void *)known) return 2;
+    *energy = taken;
+    taken += 2500;
+    return 0;
+}
+"""
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="it needs a C compiler (cc) for a library with NVML's functions")
+def test_energy_of_gpus_is_asked_by_uuid(tmp_path: Path) -> None:
+    (tmp_path / "nvml.c").write_text(NVML)
+    library = str(tmp_path / "libnvml.so")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, str(tmp_path / "nvml.c")], check=True)
+    known, other = (f"GPU-{one * 8}-2222-3333-4444-555555555555" for one in "19")
+    meter = EnergyMeter(tmp_path / "none", (known, other), library)
+    assert meter.sources == ["nvml"]
+    assert meter.joules() == pytest.approx(2.5)
+    assert meter.joules() == pytest.approx(5.0)
+    assert EnergyMeter(tmp_path / "none", (other,), library).joules() is None
+    assert EnergyMeter(tmp_path / "none", (known,), str(tmp_path / "absent.so")).joules() is None
 
 
 def test_where_nothing_reports_there_is_no_estimate(tmp_path: Path) -> None:
