@@ -96,7 +96,7 @@ class Schedule:
     def __init__(self, corpus: Corpus, pace: Pace, seed: int, rates: Rates, room: Room, window_tokens: int) -> None:
         self._corpus, self._pace, self._window_tokens = corpus, pace, window_tokens
         self._seed = np.uint64(seed & 0xFFFFFFFFFFFFFFFF)
-        self._rates, self._joined = (rates.fim, rates.repository, rates.path), rates
+        self._rates = rates
         self._room = (room.positions, room.slack, room.metadata)
         self._keys = content_keys(self._seed, corpus.content_ids)
         order = np.argsort(corpus.group_of, kind="stable")
@@ -168,14 +168,13 @@ class Schedule:
     def _shuffled(self, group: int, number: int) -> Epoch:
         members = self._members[group]
         keys, sizes = self._keys[members], self._corpus.num_tokens[members]
-        count = count_items(keys, sizes, number, self._rates, self._room)
-        rows, chunks, firsts, counts, rooms, flags, orders = items_of(
-            keys, sizes, number, self._rates, self._room, count
-        )
-        if self._joined.joined and self._corpus.groups[group].kind == "file":
+        rates = self._rates.fim, self._rates.repository, self._rates.path
+        count = count_items(keys, sizes, number, rates, self._room)
+        rows, chunks, firsts, counts, rooms, flags, orders = items_of(keys, sizes, number, rates, self._room, count)
+        if self._rates.joined and self._corpus.groups[group].kind == "file":
             rooms, flags, order = join(
                 item_keys(keys[rows], chunks, np.full_like(chunks, number)), self._corpus.repository_of[members[rows]], (chunks, counts, rooms, flags, orders),
-                self._joined.joined, self._joined.repository, self._room, self._joined.always_named,
+                self._rates.joined, self._rates.repository, self._room, self._rates.always_named,
             )  # fmt: skip
         else:
             # Two contents with equal keys (replayed ones) stand in the order of their numbers.
