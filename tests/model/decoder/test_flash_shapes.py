@@ -1,7 +1,7 @@
 """What the flash path hands to torch's kernel, without a GPU: on tensors that have shapes, types and a CUDA device but no numbers, a wrong
 argument, shape or type is found; and on numbers, with what the kernel's documentation says written plainly, wrong bounds and windows are.
 
-The kernel itself is compared where there is a GPU (test_parity.py).
+The kernel itself is compared where there is a GPU (tests/model/test_cuda.py).
 """
 
 from __future__ import annotations
