@@ -116,7 +116,7 @@ def _train(arguments: argparse.Namespace) -> int:
     score = f", {done.measured.bits_per_byte:.3f} bits per byte held out" if done.measured else ""
     filled = ""
     if done.measured and done.measured.fim_items:
-        filled = f", {done.measured.fim_psm} (prefix first) and {done.measured.fim_spm} (suffix first) of {done.measured.fim_items} lines filled in"
+        filled = f", {done.measured.fim_psm} (prefix first) and {done.measured.fim_spm} (suffix first) of {counted(done.measured.fim_items, 'line')} filled in"
     _say(arguments, value, f"train: {counted(done.step, 'step')}{score}{filled}; {done.checkpoint}")
     return 0
 

@@ -156,7 +156,7 @@ class NearConfig(Model):
     def _bands_fit(self) -> NearConfig:
         if self.bands * self.rows > self.permutations:
             raise ValueError(
-                f"near.bands * near.rows is {self.bands * self.rows}, more than {self.permutations} permutations"
+                f"'near.bands' times 'near.rows' is {self.bands * self.rows}, more than the {self.permutations} of 'near.permutations'"
             )
         return self
 
@@ -289,7 +289,7 @@ class BuildConfig(Model):
         names = [source.name for source in sources]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"source name used twice: {', '.join(twice)}")
+            raise ValueError(f"'source' has two tables of one name: {', '.join(twice)}; name each differently")
         return sources
 
     @model_validator(mode="after")
@@ -303,7 +303,9 @@ class BuildConfig(Model):
         }
         in_tables = any(isinstance(source, GitConfig) and source.table for source in self.sources)
         if self.release.audience not in audiences | {"public"} and not in_tables:
-            raise ValueError(f"release.audience {self.release.audience!r} is no source's audience: {sorted(audiences)}")
+            raise ValueError(
+                f"'release.audience' is {self.release.audience!r}; it is the 'audience' of a source: {', '.join(sorted(audiences))}"
+            )
         return self
 
     def resolved(self) -> dict[str, Any]:

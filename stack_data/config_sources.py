@@ -6,26 +6,54 @@ environment alone.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from datetime import date as Date
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails
 
 
 class Model(BaseModel):
     """Base of all configuration tables: frozen, no unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
-    def _no_truth_for_numbers(cls, values: object) -> object:
-        """Refuse `max_lines = true`, which would count as 1, and `enabled = "yes"`."""
-        for name, field in cls.model_fields.items():
-            value = values.get(name) if isinstance(values, dict) else None
-            wants = field.annotation is bool or bool in get_args(field.annotation)
-            if value is not None and isinstance(value, bool) != wants:
-                raise ValueError(f"{name!r} must {'' if wants else 'not '}be true or false (seen: {value!r:.80})")
+    def _kinds_stay_apart(cls, values: object) -> object:
+        """Refuse `max_lines = true`, which would count as 1, `enabled = "yes"`, `date = 3`, and whole numbers that TOML has none of."""
+        given: dict[str, object] = values if isinstance(values, dict) else {}
+        found = [
+            InitErrorDetails(type=kind, loc=where, input=value)
+            for name, field in cls.model_fields.items()
+            for where, annotation, value in _values((name,), field.annotation, given.get(name))
+            if (kind := _mixed_kind(annotation, value))
+        ]
+        if found:
+            raise ValidationError.from_exception_data(cls.__name__, found)
         return values
+
+
+def _values(where: tuple[str, ...], annotation: Any, value: object) -> list[tuple[tuple[str, ...], Any, object]]:
+    """Return a field's value, or those of its table, with where they stand and what they should be."""
+    if get_origin(annotation) is dict and isinstance(value, dict):
+        return [((*where, key), get_args(annotation)[1], one) for key, one in value.items()]
+    return [(where, annotation, value)]
+
+
+def _mixed_kind(annotation: Any, value: object) -> Any:
+    """Return pydantic's type of error for a value of a kind that it would convert and a reader would not; None for all others."""
+    wanted = (annotation, *get_args(annotation))
+    if value is None:
+        return None
+    if bool in wanted:
+        return None if isinstance(value, bool) else "bool_type"
+    if isinstance(value, bool) and (int in wanted or float in wanted):
+        return "int_type" if int in wanted else "float_type"
+    if Date in wanted and not isinstance(value, str | Date):
+        return "date_type"
+    # TOML's whole numbers have 64 bits; Python's reader of it takes longer ones.
+    return "int_parsing_size" if isinstance(value, int) and not -(2**63) <= value < 2**63 else None
 
 
 class SourceConfig(Model):

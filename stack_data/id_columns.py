@@ -1,4 +1,4 @@
-"""Columns of content ids as numbers: raw bytes to sort by, and seeded hashes to draw by."""
+"""Columns of ids: as raw bytes to sort by, as seeded hashes to draw by, and in hex as they are shown."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 _MASK = 0xFFFFFFFFFFFFFFFF
+_DIGITS = np.frombuffer(bytes(range(256)).hex().encode(), np.uint16)
+"""The two hex digits of each byte, as they lie in memory."""
 
 
 def id_bytes(ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bytes_]:
@@ -24,6 +26,14 @@ def id_bytes(ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bytes_]:
 def _first_offset(ids: pa.StringArray) -> int:
     offsets = np.frombuffer(ids.buffers()[1], np.int32)
     return int(offsets[ids.offset])
+
+
+def hex_column(ids: pa.FixedSizeBinaryArray) -> pa.Array:
+    """Return raw ids as hex digits: string[N]."""
+    width = ids.type.byte_width
+    raw = np.frombuffer(ids.buffers()[1], np.uint8)[ids.offset * width : (ids.offset + len(ids)) * width]
+    offsets = np.arange(len(ids) + 1, dtype=np.int32) * np.int32(2 * width)
+    return pa.StringArray.from_buffers(len(ids), pa.py_buffer(offsets), pa.py_buffer(_DIGITS[raw]))
 
 
 def content_hash(ids: pa.Array | pa.ChunkedArray, seed: int) -> npt.NDArray[np.uint64]:

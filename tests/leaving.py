@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -166,3 +169,12 @@ def found(folder: Path, *words: str) -> list[tuple[str, str]]:
 
 def key_pair() -> tuple[str, str]:
     return signing.new_key()
+
+
+def killed_purge(folder: Path, seconds: float) -> None:
+    """Purge a build in a process of its own and kill that after so many seconds, wherever it is."""
+    words = [sys.executable, "-m", "fairstack", "data", "purge", str(folder)]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(seconds)
+    process.send_signal(signal.SIGKILL)
+    process.wait()

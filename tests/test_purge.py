@@ -6,10 +6,6 @@ import json
 import os
 import random
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -22,7 +18,21 @@ from stack_data.purge import purge
 from stack_data.update import update
 from stack_data.verify import verify
 from tests.corpus import fairstack
-from tests.leaving import code, commit, config, entry, found, license_of, listed, made, names, repository, rows, tree
+from tests.leaving import (
+    code,
+    commit,
+    config,
+    entry,
+    found,
+    killed_purge,
+    license_of,
+    listed,
+    made,
+    names,
+    repository,
+    rows,
+    tree,
+)
 
 SHARED = code("shared")
 NEAR = code("nearly", 60)
@@ -184,14 +194,7 @@ def test_a_purge_killed_at_any_moment_goes_on_to_the_same_bytes(corpus: Path, tm
     purge(other)
     draw = random.Random(seed)
     for _ in range(3):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "fairstack", "data", "purge", str(folder)],
-            stderr=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-        time.sleep(draw.uniform(0.5, 3.0))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        killed_purge(folder, draw.uniform(0.5, 3.0))
     purge(folder)
     ours, theirs = tree(folder), tree(other)
     skipped = ("purges/", ".lock", "cache/", "report")

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from stack_data.config_errors import describe
 from stack_data.config_sources import Model
 from stack_data.errors import InputError
 
@@ -153,10 +154,7 @@ class DecoderConfig(Model):
         try:
             return cls(architecture=values["model_type"], end_of_text=_first(end), **found)
         except ValidationError as error:
-            first = error.errors()[0]
-            raise InputError(
-                f"{source} describes no decoder: {'.'.join(map(str, first['loc']))} {first['msg']}"
-            ) from None
+            raise InputError(f"{source} describes no decoder: {describe(error, cls)}") from None
 
     def to_huggingface(self, dtype: str = "float32") -> dict[str, Any]:
         """Return the config.json that transformers reads; `dtype` is the stored weights' type."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from stack_data.counting import counted
+
 
 def card(title: str, lineage: Mapping[str, Any], parameters: int) -> str:
     """Return the text of a card. lineage: as `record.Lineage.to_json` returns it."""
@@ -116,7 +118,7 @@ def _quality(lineage: Mapping[str, Any]) -> str:
     text = f"## Held-out quality\n\n{found['bits_per_byte']:.3f} bits per byte on {found['tokens']:,} tokens of the validation split"
     if found.get("fim_items"):
         filled = f"{found['fim_psm']} with the prefix first and {found['fim_spm']} with the suffix first"
-        text += f"; of {found['fim_items']} left-out lines, {filled} were filled in exactly (greedy)"
+        text += f"; of {counted(found['fim_items'], 'left-out line')}, {filled} were filled in exactly (greedy)"
     return text + ".\n"
 
 

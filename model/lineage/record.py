@@ -1,7 +1,7 @@
 """The lineage of a checkpoint: a machine-readable record of what it was made from, `lineage.json` beside its weights.
 
 It names the releases with their identities, the suppression epochs with the range of steps that each was in force for, tokenizer, mixture,
-configuration, code version, the base model where training went on from one, and the checkpoints before. Following it backwards walks
+configuration (published.py), code version, the base model where training went on from one, and the checkpoints before. Following it backwards walks
 checkpoint -> token shards -> release -> sources. The record of a resumed run goes on: a list that was applied in between begins a new range.
 """
 
@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from model.lineage import published
 from stack_data import storage
 from stack_data.errors import InputError
 
@@ -53,12 +54,13 @@ class Lineage:
     def to_json(self, step: int, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Return the record after `step` steps as JSON values; facts: counts and measures of the checkpoint."""
         ranges = [{**one, "last_step": step if one["last_step"] is None else one["last_step"]} for one in self.ranges]
+        config = published.configuration(self.config)
         return {
             "format": FORMAT, "run": self.run, "step": step, **facts,
             "releases": [dict(one) for one in self.data.releases],
             "suppressions": [one for one in ranges if one["first_step"] <= step],
             "tokenizer": dict(self.data.tokenizer), "shards": [dict(one) for one in self.data.shards],
-            "config": dict(self.config), "config_sha256": digest(self.config), "code": self.code, "base": self.base,
+            "config": config, "config_sha256": digest(config), "code": self.code, "base": self.base,
             "checkpoints": self.checkpoints, "sessions": self.sessions,
         }  # fmt: skip
 

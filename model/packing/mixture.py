@@ -79,8 +79,10 @@ def _known(where: str, names: Iterable[str], labels: list[str]) -> None:
     """Refuse a name that no document has, with the nearest one."""
     for name in names:
         if name not in labels:
-            near = difflib.get_close_matches(name, sorted(set(labels)), 1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(set(labels))[:8])}"
+            known = sorted(set(labels))
+            near = difflib.get_close_matches(name, known, 1)
+            more = f" and {len(known) - 8:,} more" if len(known) > 8 else ""
+            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known[:8])}{more}"
             raise ConfigError(f"{where} names {name!r}, which no document of the shards has{hint}")
 
 

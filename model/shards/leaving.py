@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.shards.tables import raw_ids
+from stack_data.id_columns import hex_column
 from stack_data.optout import Places, resolve
 from stack_data.optout.lists import SuppressionList
-from stack_data.release.removal import Removal, place_ids
-from stack_data.search.hiding import hex_column
+from stack_data.place_ids import is_named
+from stack_data.release.removal import Removal
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -115,9 +116,7 @@ def _removed(documents: pa.Table, places: pa.Table, removal: Removal) -> Bools:
         of_document = np.isin(_raw(documents["content_id"]), wanted)
         goes |= of_document[places["document"].to_numpy()] | np.isin(_raw(places["content_id"]), wanted)
     if len(removal.places):
-        names = {name: _plain(places[name]) for name in ("host", "owner", "repo", "path")}
-        ids = place_ids(pa.table({"content_id": _hex(places["content_id"]), **names}))
-        goes |= np.asarray(pc.is_in(ids, removal.places).to_numpy(zero_copy_only=False), bool)
+        goes |= is_named(places, removal.places)
     return goes
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.tokenizer.code_tokenizer import CodeTokenizer, Ints
+from stack_data.progress import Progress
 
 SHOWN = 20
 _BATCH = 4 << 20
@@ -83,12 +84,14 @@ def _listed(tokens: Sequence[tuple[int, str]]) -> list[str]:
 
 
 def report_of(
-    tokenizer: CodeTokenizer, asked: int, sample: Sequence[tuple[str, str]], held_out: Sequence[tuple[str, str]]
+    tokenizer: CodeTokenizer, asked: int, sample: Sequence[tuple[str, str]], held_out: Sequence[tuple[str, str]], progress: Progress
 ) -> Report:  # fmt: skip
     """Encode (language, text) pairs and say what came of it."""
     used = np.zeros(tokenizer.vocab_size, np.int64)
-    learned = _total(_measured(tokenizer, sample, used))
-    languages = _measured(tokenizer, held_out, used)
+    progress.begin("measure", len(sample) + len(held_out), sum(len(text.encode()) for _, text in (*sample, *held_out)))
+    learned = _total(_measured(tokenizer, sample, used, progress))
+    languages = _measured(tokenizer, held_out, used, progress)
+    progress.end()
     learnable = np.flatnonzero(tokenizer.lengths > 1)
     unused = learnable[used[learnable] == 0]
     longest = learnable[np.lexsort((learnable, -tokenizer.lengths[learnable]))][:SHOWN]
@@ -110,7 +113,7 @@ def _total(languages: Mapping[str, Fertility]) -> Fertility:
 
 
 def _measured(
-    tokenizer: CodeTokenizer, texts: Sequence[tuple[str, str]], used: npt.NDArray[np.int64]
+    tokenizer: CodeTokenizer, texts: Sequence[tuple[str, str]], used: npt.NDArray[np.int64], progress: Progress
 ) -> dict[str, Fertility]:  # fmt: skip
     """Return what each language comes to, and add how often each token occurs to `used`."""
     documents, sizes, tokens = Counter[str](), Counter[str](), Counter[str]()
@@ -123,6 +126,7 @@ def _measured(
             documents[language] += 1
             sizes[language] += size
             tokens[language] += count
+        progress.advance(len(batch), int(bounds[-1]))
     return {one: Fertility(documents[one], sizes[one], tokens[one]) for one in sorted(documents)}
 
 

@@ -17,8 +17,10 @@ from model.shards.sources import Part, Source, parts_of
 from stack_data import storage
 from stack_data.errors import InputError
 from stack_data.id_columns import content_hash, id_bytes
+from stack_data.progress import Progress, Silent
 from stack_data.search.released import check_shard
 
+SILENT = Silent()
 _SET_ASIDE = np.uint64(0xFFFFFFFFFFFFFFFF - 0xFFFFFFFFFFFFFFFF // 20)
 Ints = npt.NDArray[np.int64]
 
@@ -31,11 +33,12 @@ class Sample:
     chosen: tuple[Ints, ...]
     order: Ints
 
-    def texts(self) -> list[tuple[str, str]]:
-        """Return (language, text) of every document in the order of the draw."""
+    def texts(self, progress: Progress = SILENT) -> list[tuple[str, str]]:
+        """Return (language, text) of every document in the order of the draw, one item of `progress` each."""
         found: list[tuple[str, str]] = [("", "")] * len(self.order)
         for place, one in zip(self.order.tolist(), self._read(), strict=True):
             found[place] = one
+            progress.advance(1, 0)
         return found
 
     def _read(self) -> Iterator[tuple[str, str]]:
@@ -52,10 +55,18 @@ class Sample:
                 )
 
 
-def draw(sources: Sequence[Source], seed: int, sample_bytes: int, held_out_bytes: int) -> tuple[Sample, Sample]:
-    """Return what to learn from and what to measure on; InputError when there is nothing to learn from."""
+def draw(
+    sources: Sequence[Source], seed: int, sample_bytes: int, held_out_bytes: int, progress: Progress = SILENT
+) -> tuple[Sample, Sample]:
+    """Return what to learn from and what to measure on; InputError when a file is damaged or there is nothing to learn from."""
     parts = tuple(parts_of(sources, ["train"]))
-    columns = [_columns(part, seed) for part in parts]
+    sizes_of = [_num_bytes(part) for part in parts]
+    progress.begin("check", len(parts), sum(sizes_of))
+    columns = []
+    for part, size in zip(parts, sizes_of, strict=True):
+        columns.append(_columns(part, seed))
+        progress.advance(1, size)
+    progress.end()
     number = np.concatenate([np.full(len(ids), at) for at, (ids, _, _) in enumerate(columns)])
     row = np.concatenate([np.arange(len(ids)) for ids, _, _ in columns])
     ids, draws, sizes = (np.concatenate(column) for column in zip(*columns, strict=True))
@@ -68,6 +79,12 @@ def draw(sources: Sequence[Source], seed: int, sample_bytes: int, held_out_bytes
         raise InputError(f"{sources[0].folder} has no document of the train split to learn from")
     learned, measured = (_sample(parts, number, row, one) for one in picked)
     return learned, measured
+
+
+def _num_bytes(part: Part) -> int:
+    """Return the bytes of the files that are compared with what they must be; one that is missing is told when it is read."""
+    files = [part.shard.folder / kind / part.shard.name for kind in ("data", "provenance")]
+    return sum(path.stat().st_size for path in files if path.exists())
 
 
 def _columns(part: Part, seed: int) -> tuple[npt.NDArray[np.bytes_], npt.NDArray[np.uint64], Ints]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,24 +110,24 @@ def _is_made(folder: Path, plan: Plan) -> bool:
 def _make(
     folder: Path, sources: Sequence[Source], vocab_size: int, seed: int, sample_bytes: int, progress: Progress
 ) -> Report:
-    progress.begin("tokenizer", None, None)
-    learned, measured = draw(sources, seed, sample_bytes, sample_bytes // 4)
-    sample, held_out = learned.texts(), measured.texts()
-    made = _learned([text for _, text in sample], vocab_size)
+    learned, measured = draw(sources, seed, sample_bytes, sample_bytes // 4, progress)
+    progress.begin("sample", len(learned.order) + len(measured.order), None)
+    sample, held_out = learned.texts(progress), measured.texts(progress)
+    progress.end()
+    made = _learned([text for _, text in sample], vocab_size, progress)
     # The report's file first: what a killed run leaves is known as ours by it.
     storage.write_json(folder / REPORT, {})
     storage.write_text(folder / "tokenizer.json", made)
     storage.write_json(folder / "tokenizer_config.json", _config())
     storage.write_json(folder / "special_tokens_map.json", _special_map())
-    report = report_of(CodeTokenizer.load(folder), vocab_size, sample, held_out)
+    report = report_of(CodeTokenizer.load(folder), vocab_size, sample, held_out, progress)
     storage.write_text(folder / REPORT_TEXT, report.text())
     storage.write_json(folder / REPORT, report.to_json())
-    progress.end()
     return report
 
 
-def _learned(texts: Sequence[str], vocab_size: int) -> str:
-    """Return the tokenizer.json that the library learns from texts."""
+def _learned(texts: Sequence[str], vocab_size: int, progress: Progress) -> str:
+    """Return the tokenizer.json that the library learns from texts. Most of its time goes by while it takes them, which is what is told."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
     made = Tokenizer(models.BPE())
@@ -143,8 +143,18 @@ def _learned(texts: Sequence[str], vocab_size: int) -> str:
         vocab_size=vocab_size, special_tokens=list(SPECIAL_TOKENS), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )  # fmt: skip
-    made.train_from_iterator(texts, trainer, length=len(texts))
+    sizes = [len(text.encode()) for text in texts]
+    progress.begin("learn", len(texts), sum(sizes))
+    made.train_from_iterator(_told(texts, sizes, progress), trainer, length=len(texts))
+    progress.end()
     return str(made.to_str(pretty=True))
+
+
+def _told(texts: Sequence[str], sizes: Sequence[int], progress: Progress) -> Iterator[str]:
+    """Yield texts, and tell of each that it is done when the next one is asked for."""
+    for text, size in zip(texts, sizes, strict=True):
+        yield text
+        progress.advance(1, size)
 
 
 def _config() -> dict[str, Any]:

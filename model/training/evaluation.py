@@ -49,10 +49,15 @@ def measure(
     score = bits_per_byte(engine, data, rows, config.evaluation.context if ends else 0)
     wanted = config.evaluation.fim_items if fim and tokenizer.special.fim_prefix != ABSENT else 0
     context = engine.decoder.config.context
-    answer = min(config.evaluation.fim_tokens, context // 2)
+    answer = answer_tokens(config, context)
     items = left_out(data.texts, tokenizer, wanted, context - answer)
     psm, spm = (filled(engine, items, tokenizer, order, answer, rows) for order in ORDERS)
     return Measured(score, data.num_targets, data.num_bytes, len(items), psm, spm)
+
+
+def answer_tokens(config: ModelConfig, context: int) -> int:
+    """Return the most tokens of an answer: as configured, and at most half the network's context, which a prompt needs room in too."""
+    return min(config.evaluation.fim_tokens, context // 2)
 
 
 def bits_per_byte(engine: Engine, data: HeldOut, rows: int, context: int = 0) -> float:

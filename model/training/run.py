@@ -17,10 +17,10 @@ from pathlib import Path
 import torch
 
 from model.training import parallel
-from model.training.assembly import Parts, assemble
+from model.training.assembly import Parts, assemble, warn
 from model.training.config import ModelConfig
 from model.training.engine import Done
-from model.training.evaluation import Measured, measure
+from model.training.evaluation import Measured, answer_tokens, measure
 from model.training.journal import Display, Journal
 from model.training.loader import Loader
 from model.training.meters import mfu, peak_of
@@ -70,9 +70,20 @@ def train(
             raise ConfigError(f"'train.rows' is {config.train.rows}, no multiple of the {ranks.count} ranks")
         with storage.locked(home) if ranks.is_first else nullcontext():
             parts = assemble(config, folder, home, init, ranks, progress)
+            _tell_short_answers(parts)
             return _Loop(parts, show).carry_out(stop_after)
     finally:
         parallel.leave(ranks)
+
+
+def _tell_short_answers(parts: Parts) -> None:
+    """Say that answers end sooner than the configuration asks for, where the network's context is too short for them."""
+    asked, context = parts.config.evaluation.fim_tokens, parts.engine.decoder.config.context
+    most = answer_tokens(parts.config, context)
+    if parts.ranks.is_first and parts.config.evaluation.fim_items and "new" in parts.held_out and most < asked:
+        warn(
+            f"'evaluation.fim_tokens' is {asked}, and answers end after {most} tokens: half of the network's context of {context}"
+        )
 
 
 @dataclass

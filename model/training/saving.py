@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model.lineage import record
+from model.lineage import published, record
 from model.lineage.card import card
 from model.lineage.exposure import NAME as EXPOSURE
 from model.lineage.exposure import Exposure
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from model.training.assembly import Parts
 
 OPTIMIZER, TRAINER = "optimizer.safetensors", "trainer.json"
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+TOKENIZER_SETTINGS = "tokenizer_config.json"
+TOKENIZER_FILES = ("tokenizer.json", TOKENIZER_SETTINGS, "special_tokens_map.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +81,19 @@ def write_model(folder: Path, config: Any, weights: Mapping[str, Any], tokenizer
         plain = Decoder(config)
     plain.load_state_dict(dict(weights), strict=False, assign=True)
     save_checkpoint(plain, folder)
+    _write_tokenizer(folder, tokenizer)
+
+
+def _write_tokenizer(folder: Path, source: Path) -> None:
     for name in TOKENIZER_FILES:
-        if (tokenizer / name).exists():
-            shutil.copyfile(tokenizer / name, folder / name)
+        if (source / name).exists():
+            shutil.copyfile(source / name, folder / name)
+    settings = folder / TOKENIZER_SETTINGS
+    if settings.exists():
+        said = storage.read_json(settings)
+        told = published.tokenizer_settings(said)
+        if told != said:
+            storage.write_json(settings, told)
 
 
 def write_state(folder: Path, tensors: Mapping[str, Any], progress: Progress) -> None:

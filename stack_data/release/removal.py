@@ -22,10 +22,11 @@ import pyarrow.compute as pc
 
 from stack_data import manifest, storage
 from stack_data.id_columns import id_bytes
-from stack_data.identity import fold_name, place_id
+from stack_data.identity import fold_name
 from stack_data.languages.paths import endings_of
 from stack_data.manifest import Manifest
 from stack_data.merkle_leaves import tombstone_names
+from stack_data.place_ids import is_named
 from stack_data.purges import Purging, Record, records
 from stack_data.release import notices
 from stack_data.release.tables import DATA, NOTICES, PROVENANCE
@@ -77,12 +78,6 @@ def _gone(folder: Path, shards: list[str]) -> list[str]:
     return [one.ljust(20, b"\0").hex() for one in left.tolist()]
 
 
-def place_ids(rows: pa.Table) -> pa.Array:
-    """Return the place id of each row (columns content_id, host, owner, repo, path): string[N]."""
-    columns = (rows[name].to_pylist() for name in ("content_id", "host", "owner", "repo", "path"))
-    return pa.array([place_id(*one) for one in zip(*columns, strict=True)], pa.string())
-
-
 def _leaving(folder: Path, shard: str, removal: Removal) -> _Bools | None:
     """Return which provenance rows of a shard leave: bool[P]; None when none does."""
     columns = ["released_content_id", "content_id", "relation", "host", "owner", "repo", "path"]
@@ -90,7 +85,7 @@ def _leaving(folder: Path, shard: str, removal: Removal) -> _Bools | None:
     ids, released = rows["content_id"].combine_chunks(), rows["released_content_id"].combine_chunks()
     leaves = pc.or_(pc.is_in(ids, removal.contents), pc.is_in(released, removal.contents))
     if len(removal.places):
-        leaves = pc.or_(leaves, pc.is_in(place_ids(rows), removal.places))
+        leaves = pc.or_(leaves, pa.array(is_named(rows, removal.places)))
     left = np.asarray(leaves.to_numpy(zero_copy_only=False), bool)
     if not left.any():
         return None

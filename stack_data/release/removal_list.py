@@ -11,6 +11,7 @@ the build that are reserved in their repository, gone from their host or an auth
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,12 +26,14 @@ from stack_data.decide_optout import repositories_of
 from stack_data.errors import ConfigError, InputError
 from stack_data.optout import Places, SuppressionList, resolve
 from stack_data.pipeline import Run
+from stack_data.place_ids import is_named, place_ids
 from stack_data.records import REPOSITORIES
 from stack_data.registry import epochs
-from stack_data.release.removal import Removal, place_ids
+from stack_data.release.removal import Removal
 
 FORMAT = "fairstack-removals/1"
 _HEADER = {"format", "name", "release", "identity", "epoch", "key_id", "num_entries", "created", "lists"}
+_DIGITS = {"content_id": "[0-9a-f]{40}", "place_id": "[0-9a-f]{64}"}
 _COLUMNS = ["released_content_id", "content_id", "relation", "host", "owner", "repo", "owner_id", "repo_id", "path", "is_vendor", "is_generated"]  # fmt: skip
 
 
@@ -51,8 +54,7 @@ def removal_of(run: Run, folder: Path) -> Removal:
     hit = pc.is_in(rows["content_id"], known["content_id"].combine_chunks().unique()).to_numpy()
     if hit.any():
         suspects = np.flatnonzero(hit)
-        ids = place_ids(rows.take(pa.array(suspects)))
-        gone[suspects[pc.is_in(ids, place_ids(known)).to_numpy(zero_copy_only=False)]] = True
+        gone[suspects[is_named(rows.take(pa.array(suspects)), place_ids(known))]] = True
     own = pc.not_equal(rows["relation"], "near").to_numpy()
     released = rows["released_content_id"].combine_chunks()
     stays = released.filter(pa.array(own & ~gone)).unique()
@@ -181,7 +183,7 @@ def read(raw: bytes, origin: str, trusted: Iterable[str]) -> RemovalList:
     for at, line in enumerate(rows, 2):
         one = signing.json_line(line, origin, at)
         kind = next(iter(one), "")
-        if len(one) != 1 or kind not in found or not isinstance(one[kind], str):
+        if len(one) != 1 or kind not in found or not re.fullmatch(_DIGITS[kind], str(one[kind])):
             raise InputError(f"{origin}: line {at}: is no content_id and no place_id: {line[:60]!r}")
         found[kind].append(one[kind])
     return RemovalList(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
+from stack_data.id_columns import hex_column
 from stack_data.optout import Places, resolve
 from stack_data.optout.lists import SuppressionList
 from stack_data.search.documents import NEAR
@@ -59,17 +60,6 @@ def repository_rows(segment: Segment) -> np.ndarray[tuple[int], np.dtype[np.int6
         np.arange(segment.repositories.num_rows), segment.repositories["num_places"].to_numpy()
     )
     return rows
-
-
-def hex_column(ids: pa.FixedSizeBinaryArray) -> pa.Array:
-    """Return raw ids as hex digits: string[N]."""
-    width = ids.type.byte_width
-    raw = np.frombuffer(ids.buffers()[1], np.uint8)[ids.offset * width : (ids.offset + len(ids)) * width]
-    digits = np.frombuffer(b"0123456789abcdef", np.uint8)
-    text = np.empty((len(raw), 2), np.uint8)
-    text[:, 0], text[:, 1] = digits[raw >> 4], digits[raw & 15]
-    offsets = np.arange(len(ids) + 1, dtype=np.int32) * np.int32(2 * width)
-    return pa.StringArray.from_buffers(len(ids), pa.py_buffer(offsets), pa.py_buffer(text))
 
 
 def _near(segments: Sequence[Segment]) -> pa.Table:

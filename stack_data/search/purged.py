@@ -21,12 +21,11 @@ import pyarrow as pa
 
 from stack_data import storage
 from stack_data.errors import FairStackError, InputError
-from stack_data.identity import place_id
+from stack_data.id_columns import hex_column
 from stack_data.progress import Progress
 from stack_data.release.removal_list import read
 from stack_data.search import index_state, keyword_index, removals
 from stack_data.search.build import begin
-from stack_data.search.hiding import hex_column
 from stack_data.search.index import Index, open_index
 from stack_data.search.merge import Merged, merge
 from stack_data.search.segment import Segment
@@ -100,7 +99,7 @@ def _present(index: Index, wanted: Sequence[removals.Entry], releases: Sequence[
         rows = rows[(segment.tombstones[rows] == 0) & (segment.places["releases"].to_numpy()[rows] & mask != 0)]
         if len(rows):
             contents |= _content_ids(segment, rows)
-            places |= _place_ids(segment, rows)
+            places |= set(removals.place_ids_of(segment, rows))
     known = set(wanted)
     return (
         sorted(one for one in contents if (removals.CONTENT, one) in known),
@@ -113,10 +112,3 @@ def _content_ids(segment: Segment, rows: Ints) -> set[str]:
     owners = pa.array(np.unique(segment.places["document"].to_numpy()[rows]))
     columns = segment.documents["content_id"].take(owners), segment.places["content_id"].take(pa.array(rows))
     return {one for column in columns for one in hex_column(column).to_pylist()}
-
-
-def _place_ids(segment: Segment, rows: Ints) -> set[str]:
-    chosen = segment.places.take(pa.array(rows))
-    ids = hex_column(chosen["content_id"]).to_pylist()
-    columns = [chosen[name].to_pylist() for name in ("host", "owner", "repo", "path")]
-    return {place_id(*one) for one in zip(ids, *columns, strict=True)}

@@ -29,8 +29,9 @@ import pyarrow as pa
 
 from stack_data import storage
 from stack_data.errors import InputError
-from stack_data.identity import fold_name, place_id
+from stack_data.identity import fold_name
 from stack_data.optout.lists import SuppressionList
+from stack_data.place_ids import is_named, place_ids
 from stack_data.search import gone, index_state
 from stack_data.search.documents import fixed, repository_key
 from stack_data.search.gone import Stated
@@ -77,7 +78,7 @@ def remove(
             found = suppressed(index.segments, lists, ("remove",))
             for number, (segment, gone) in enumerate(zip(index.segments, found, strict=True)):
                 at = np.flatnonzero(gone)
-                entries += [(PLACE, one) for one in _place_ids(segment, at)]
+                entries += [(PLACE, one) for one in place_ids_of(segment, at)]
                 rows[number] = np.concatenate([rows[number], at])
         return _carry_out(folder, index, stated, entries, rows)
 
@@ -292,17 +293,15 @@ def _of_ids(segment: Segment, contents: Sequence[str], places: Sequence[str]) ->
         at = np.minimum(np.searchsorted(wanted, own), len(wanted) - 1)
         found.append(np.flatnonzero(wanted[at] == own))
     if places:
-        ids = pa.array(_place_ids(segment, np.arange(segment.places.num_rows)))
-        found.append(np.flatnonzero(np.isin(ids.to_numpy(zero_copy_only=False), list(places))))
+        named = is_named(pa.Table.from_batches([segment.places]), pa.array(places))
+        found.append(np.flatnonzero(named))
     return np.concatenate(found)
 
 
-def _place_ids(segment: Segment, rows: Ints) -> list[str]:
+def place_ids_of(segment: Segment, rows: Ints) -> list[str]:
     """Return the place ids of place rows."""
     chosen = segment.places.take(pa.array(rows))
-    columns = [chosen[name].to_pylist() for name in ("host", "owner", "repo", "path")]
-    raw = (one.hex() for one in chosen["content_id"].to_pylist())
-    return [place_id(*one) for one in zip(raw, *columns, strict=True)]
+    return [str(one) for one in place_ids(pa.Table.from_batches([chosen])).to_pylist()]
 
 
 def settle(folder: Path, state: index_state.State, segments: Iterable[Segment]) -> None:

@@ -14,6 +14,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
+from stack_data.config_errors import describe
 from stack_data.config_sources import GitConfig, GitRepositoryConfig
 from stack_data.errors import SourceError
 from stack_data.reasons import Reason
@@ -135,8 +138,8 @@ def _from_table(config: GitConfig, context: SourceContext) -> list[GitRepository
         row = {key: value for key, value in row.items() if value not in (None, "")}
         try:
             rows.append(GitRepositoryConfig.model_validate(row))
-        except ValueError as error:
-            raise SourceError(f"{path}: row {number}: {str(error).splitlines()[2].strip()}") from error
+        except ValidationError as error:
+            raise SourceError(f"{path}: row {number}: {describe(error, GitRepositoryConfig)}") from error
     return rows
 
 

@@ -174,8 +174,8 @@ def test_budgets_are_those_of_the_profile_and_the_configuration() -> None:
 
 @pytest.mark.parametrize(
     ("setting", "told"),
-    [("max_lines=true", "filter: 'max_lines' must not be true or false"), ("generated=1", "filter: 'generated' must be true or false"),
-     ('generated="no"', "filter: 'generated' must be true or false"), ("languages.json.max_lines=1", "did you mean 'JSON'")],
+    [("max_lines=true", "'filter.max_lines' must be a whole number (seen: true)"), ("generated=1", "'filter.generated' must be true or false"),
+     ('generated="no"', "'filter.generated' must be true or false"), ("languages.json.max_lines=1", "did you mean 'JSON'")],
 )  # fmt: skip
 def test_values_of_the_wrong_kind_and_wrong_names_are_refused(tmp_path: Path, setting: str, told: str) -> None:
     path = tmp_path / "x.toml"

@@ -12,18 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from stack_data.search.families import family_of
 from stack_data.search.filters import of_many_kinds, varied_windows
-from stack_data.search.lexer import NAME, NUMBER, STRING, Tokens, lex, lexemes
+from stack_data.search.lexer import NAME, NUMBER, STRING, Tokens
 from stack_data.search.query import match
 from stack_data.search.views import BLINDED, CODE, LEXEME, View
+from tests.search.guaranteed import as_it_is, read
 from tests.search.memory_index import MemoryIndex, Source
 
 SPANS = 10_000
-PYTHON = family_of("Python")
 STDLIB = Path(sysconfig.get_paths()["stdlib"])
 
 
@@ -46,19 +44,10 @@ def index(sources: list[Source]) -> MemoryIndex:
     return MemoryIndex(sources)
 
 
-def read(text: bytes, view: View) -> Tokens:
-    array = pa.array([text], pa.large_binary())
-    return lexemes(array) if view is LEXEME else lex(array, PYTHON)
-
-
 def is_exception(tokens: Tokens, view: View) -> bool:
     view_hashes = view.hashes(tokens)
     is_poor = not of_many_kinds(view_hashes, tokens.bounds, view.k).all()
     return is_poor or (view is BLINDED and not varied_windows(view_hashes, tokens.bounds)[0])
-
-
-def as_it_is(text: bytes, _tokens: Tokens) -> bytes:
-    return text
 
 
 def laid_out_anew(text: bytes, tokens: Tokens) -> bytes:
@@ -86,7 +75,7 @@ def test_every_span_of_the_guaranteed_length_is_found(
     sources: list[Source], index: MemoryIndex, view: View, change: Callable[[bytes, Tokens], bytes], most_exceptions: float
 ) -> None:  # fmt: skip
     draw = random.Random(4)
-    read_once = [(source, read(source.text.encode(), view)) for source in sources]
+    read_once = [(source, read(source.text.encode(), view, "Python")) for source in sources]
     read_once = [(source, tokens) for source, tokens in read_once if len(tokens) >= view.guaranteed]
     asked = exceptions = 0
     missed = []
@@ -94,7 +83,7 @@ def test_every_span_of_the_guaranteed_length_is_found(
         source, tokens = draw.choice(read_once)
         first = draw.randrange(len(tokens) - view.guaranteed + 1)
         raw = source.text.encode()[tokens.starts[first] : tokens.ends[first + view.guaranteed - 1]]
-        cut = read(raw, view)
+        cut = read(raw, view, "Python")
         assert np.array_equal(cut.code, tokens.code[first : first + view.guaranteed])
         if is_exception(cut, view):
             exceptions += 1
@@ -108,7 +97,7 @@ def test_every_span_of_the_guaranteed_length_is_found(
 
 
 def is_found(index: MemoryIndex, source: Source, snippet: str, view: View) -> bool:
-    tokens = read(snippet.encode(), view)
+    tokens = read(snippet.encode(), view, "Python")
     points = [len(snippet.encode()[:at].decode()) for at in (int(tokens.starts[0]), int(tokens.ends[-1]))]
     return any(
         one.content_id == source.content_id and one.query_span[0] <= points[0] and one.query_span[1] >= points[1]

@@ -11,6 +11,7 @@ from stack_data import signing
 from stack_data.errors import InputError
 from stack_data.identity import place_id
 from stack_data.manifest import Manifest, read
+from stack_data.release import removal_list
 from stack_data.search.build import build
 from stack_data.search.index import open_index
 from stack_data.search.listed_removals import remove_listed
@@ -61,3 +62,11 @@ def test_a_list_must_be_signed_where_the_release_states_a_key(tmp_path: Path) ->
         with pytest.raises(InputError, match=r"no signature|key"):
             remove_listed(tmp_path / "index", bad)
     assert remove_listed(tmp_path / "index", listed(tmp_path / "good", identity, secret)) == Removed(2, 1)
+
+
+@pytest.mark.parametrize("entry", [{"content_id": "ab"}, {"place_id": ONE.id}, {"place_id": "G" * 64}, {"place_id": 7}])
+def test_an_entry_that_is_no_id_is_told_with_its_line(tmp_path: Path, entry: dict[str, object]) -> None:
+    lines = Path(listed(tmp_path / "list", "0" * 64)).read_text().splitlines()
+    raw = "\n".join([*lines[:2], json.dumps(entry), ""]).encode()
+    with pytest.raises(InputError, match="a list: line 3: is no content_id and no place_id"):
+        removal_list.read(raw, "a list", ())

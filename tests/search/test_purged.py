@@ -6,10 +6,6 @@ import json
 import os
 import random
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -25,7 +21,7 @@ from stack_data.search.integrity import verify_index
 from stack_data.search.keyword_index import KeywordIndex, update
 from stack_data.search.purged import follow
 from tests.corpus import fairstack
-from tests.leaving import code, commit, config, entry, found, license_of, listed, made, repository
+from tests.leaving import code, commit, config, entry, found, killed_purge, license_of, listed, made, repository
 
 OWN, SHARED = code("planted_text"), code("shared")
 LEAVES = entry(name="plantedname")
@@ -130,14 +126,7 @@ def test_a_purge_killed_anywhere_finishes_when_it_is_run_again(corpus: Path, see
     draw, index = random.Random(seed), corpus / "index"
     add(index, corpus / "releases/2.0.0")
     for _ in range(3):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "fairstack", "data", "purge", str(corpus)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(draw.uniform(1.0, 6.0))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        killed_purge(corpus, draw.uniform(1.0, 6.0))
         open_index(index)
     done = fairstack("data", "purge", corpus)
     assert done.returncode == 0, done.stderr

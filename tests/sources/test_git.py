@@ -270,6 +270,14 @@ def test_a_folder_of_mirrors_and_a_table_give_a_unit_each(tmp_path: Path) -> Non
     assert "no git repository" in units[1].locked["failed"]
 
 
+def test_a_wrong_row_of_a_table_is_told_with_its_column_and_value(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("url,stars,fork\na,7,\nb,many,x\n")
+    with pytest.raises(SourceError) as refused:
+        git.resolve(GitConfig(kind="git", name="g", table="table.csv"), context(tmp_path))
+    told = "'stars' must be a whole number (seen: 'many'); unknown key 'fork'; did you mean 'is_fork'?"
+    assert str(refused.value) == f"{tmp_path / 'table.csv'}: row 2: {told}"
+
+
 def test_tokens_go_to_their_host_and_nowhere_else() -> None:
     from stack_data.sources.git_process import environment
 

@@ -73,6 +73,13 @@ def test_a_mixture_that_cannot_be_is_refused(settings: dict[str, object], messag
         found(**settings)
 
 
+def test_known_names_that_are_too_many_to_list_are_counted() -> None:
+    groups = tuple(Group(OLD, f"L{number:02}", "file") for number in range(11))
+    told = r"'Zig', which no document of the shards has; there are L00, .*, L07 and 5 more$"
+    with pytest.raises(ConfigError, match=told):
+        caps(MixtureConfig(epochs={"Zig": 1.0}), groups)
+
+
 def test_a_cap_on_an_unknown_name_is_refused() -> None:
     with pytest.raises(ConfigError, match="mixture.epochs names 'Go'"):
         caps(MixtureConfig(epochs={"Go": 1.0}), GROUPS)

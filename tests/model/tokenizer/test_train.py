@@ -17,6 +17,7 @@ from model.tokenizer.special import SPECIAL_TOKENS
 from model.tokenizer.train import train_tokenizer
 from stack_data import manifest
 from stack_data.errors import ConfigError, InputError, StaleBuildError
+from stack_data.progress import Silent
 from tests.search.releases import At, Content, program, release
 
 
@@ -55,6 +56,47 @@ def test_any_bytes_come_back(trained: Path, raw: bytes) -> None:
 def test_digits_are_single_tokens(trained: Path) -> None:
     made = CodeTokenizer.load(trained)
     assert len(made.encode_one("7919" * 5)) == 20
+
+
+class Recorded(Silent):
+    """Adds up what is told of each step, beside what was announced: items and bytes."""
+
+    def __init__(self) -> None:
+        self.announced: dict[str, tuple[int | None, int | None]] = {}
+        self.done: dict[str, tuple[int, int]] = {}
+        self.calls: dict[str, int] = {}
+        self.open: list[str] = []
+
+    def begin(self, step: str, num_items: int | None, num_bytes: int | None) -> None:
+        assert not self.open, "a step begins within another"
+        self.open.append(step)
+        self.announced[step], self.done[step], self.calls[step] = (num_items, num_bytes), (0, 0), 0
+
+    def advance(self, num_items: int, num_bytes: int) -> None:
+        (step,) = self.open
+        self.done[step] = self.done[step][0] + num_items, self.done[step][1] + num_bytes
+        self.calls[step] += 1
+
+    def end(self) -> None:
+        self.open.pop()
+
+
+def test_every_step_tells_how_far_it_is(corpus: Path, tmp_path: Path) -> None:
+    told = Recorded()
+    made = train_tokenizer([corpus], 2048, 1, 200_000, tmp_path / "tokenizer", progress=told)
+    assert made.report is not None
+    learned, held_out = made.report.sample, made.report.held_out
+    both = learned.documents + held_out.documents, learned.bytes + held_out.bytes
+    files = [path for kind in ("data", "provenance") for path in (corpus / kind).rglob("train-*.parquet")]
+    assert told.announced == {
+        "check": (3, sum(path.stat().st_size for path in files)),
+        "sample": (both[0], None),
+        "learn": (learned.documents, learned.bytes),
+        "measure": both,
+    }
+    assert told.done == {step: (items, size or 0) for step, (items, size) in told.announced.items()}
+    assert told.calls["learn"] == learned.documents  # as the library takes them, not all at the end
+    assert not told.open
 
 
 def test_the_report_says_what_the_tokenizer_is_like(trained: Path) -> None:

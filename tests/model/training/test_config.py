@@ -38,7 +38,7 @@ def test_the_demo_names_the_demo_release() -> None:
     ("more", "told"),
     [
         ("[optimzer]\nlr = 1\n", "unknown key 'optimzer'; did you mean 'optimizer'"),
-        ("[optimizer]\nlr = -1\n", "'optimizer.lr': .* greater than 0 .seen: -1."),
+        ("[optimizer]\nlr = -1\n", "'optimizer.lr' must be greater than 0 .seen: -1."),
         ("[run]\ncompile = 1\n", "must be true or false"),
         ("[evaluation]\ncontext = 4096\n", "'evaluation.context' is 4096: it must be less than"),
         ("[optimizer]\nlr = inf\n", "optimizer.lr"),

@@ -21,6 +21,7 @@ from model.lineage.exposure import exposure
 from model.shards.drop import drop
 from model.shards.shards import open_shards
 from model.training import checkpoints
+from stack_data.counting import counted
 from stack_data.errors import ConfigError, InputError, StaleBuildError
 from stack_data.optout import lists
 from tests.model.training.runs import config_file, log, same, shards, trained
@@ -235,9 +236,26 @@ def test_another_base_model_is_refused_for_a_run_that_was_begun(home: Path, whol
     assert trained(home, "name=based", "schedule.steps=3").step == 3
 
 
-def test_answers_longer_than_the_network_are_cut_to_half_its_context(home: Path) -> None:
+def test_answers_longer_than_the_network_are_cut_to_half_its_context_and_it_is_said(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     done = trained(home, "name=longwinded", "schedule.steps=2", "evaluation.fim_tokens=5000")
     assert done.measured is not None and done.measured.fim_items == 2
+    told = "'evaluation.fim_tokens' is 5000, and answers end after 48 tokens: half of the network's context of 96"
+    assert capsys.readouterr().err == f"fairstack: {told}\n"
+    trained(home, "name=terse", "schedule.steps=2", "evaluation.fim_tokens=48")
+    trained(home, "name=silent", "schedule.steps=2", "evaluation.fim_tokens=5000", "evaluation.fim_items=0")
+    assert capsys.readouterr().err == ""
+
+
+def test_where_fewer_lines_can_be_left_out_than_are_asked_for_their_true_number_is_told(home: Path) -> None:
+    settings = "schedule.steps=2", "evaluation.fim_items=1000", "evaluation.tokens=100000"
+    done = trained(home, "name=few", *settings)
+    split = open_shards(home / "shards").columns["split"].to_pylist()
+    assert done.measured is not None and done.measured.fim_items == split.count("validation") < 1000
+    card = (done.checkpoint / "README.md").read_text()
+    assert f"; of {counted(done.measured.fim_items, 'left-out line')}, 0 with the prefix first" in card
+    assert [line["fim_items"] for line in log(done, "final")] == [done.measured.fim_items]
 
 
 def test_what_a_base_model_forgets_of_its_own_data_is_measured_too(home: Path, whole: Path) -> None:
