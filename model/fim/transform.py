@@ -62,7 +62,7 @@ def prompt(
     """
     special = tokenizer.special
     before = _files(tokenizer, repo_name, files, most) if files else np.empty(0, np.int64)
-    with_paths = not special.separates_files or repo_name != ""
+    with_paths = _with_paths(tokenizer, repo_name)
     head, lead = (
         metadata(tokenizer, "", path if with_paths else "", most, is_fim=True, kept=(False, with_paths))
         if files
@@ -86,13 +86,19 @@ def _files(
         raise InputError(
             "this tokenizer has no token that parts files (<filename>, <file_sep>); ask for one file alone"
         )
-    with_paths, parts = not special.separates_files or repo_name != "", []
+    with_paths, parts = _with_paths(tokenizer, repo_name), []
     for number, (path, text) in enumerate(files):
         name = repo_name if number == 0 else ""
         kept = (name != "" and special.repository != ABSENT, with_paths)
         head, _ = metadata(tokenizer, name, path if with_paths else "", most, kept=kept)
         parts += [head if len(head) else np.array([special.file]), tokenizer.encode_one(text).astype(np.int64)]
     return np.concatenate(parts)
+
+
+def _with_paths(tokenizer: CodeTokenizer, repo_name: str) -> bool:
+    """Say whether files that stand together have their paths: StarCoder2's where the repository is named, StarCoder's always."""
+    special = tokenizer.special
+    return not special.separates_files or (repo_name != "" and special.repository != ABSENT)
 
 
 def metadata(
