@@ -193,7 +193,9 @@ def _train_tokens(corpus: Corpus, tokenizer: CodeTokenizer, config: dict[str, An
     plain = FimConfig(rate=0.0), MetadataConfig(repository_rate=0.0, path_rate=0.0)
     train = settings.train
     packer = Packer(
-        corpus, tokenizer, PackerConfig(train.positions, train.seed, *plain, settings.mixture, train.window_rows)
+        corpus,
+        tokenizer,
+        PackerConfig(train.positions, train.seed, *plain, settings.mixture, window_rows=train.window_rows),
     )
     pieces: list[Any] = []
     total, first = 0, 0
