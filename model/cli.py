@@ -83,6 +83,14 @@ def _parser() -> argparse.ArgumentParser:
     exposure.add_argument(
         "--removals", action="append", default=[], metavar="LIST", help="a removal list of a release, path or URL"
     )
+    exposure.add_argument(
+        "--drops",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="SHARDS",
+        help="token shards: all that was dropped from them",
+    )
     exposure.add_argument("--content", action="append", default=[], metavar="ID", help="one content id")
     exposure.add_argument("--key", action="append", default=[], metavar="BASE64", help="a public key to trust")
     return parser
@@ -94,12 +102,15 @@ def _say(arguments: argparse.Namespace, value: Any, text: str) -> None:
 
 def _train(arguments: argparse.Namespace) -> int:
     from model.training.config_file import load
-    from model.training.journal import Bar, Lines, Silent
-    from model.training.run import train
 
     if arguments.stop_after is not None and arguments.stop_after < 1:
         raise ConfigError(f"--stop-after is {arguments.stop_after}; it must be at least 1")
     config = load(arguments.config, arguments.set)
+    # A mistake in the configuration is told before torch is loaded, which takes seconds.
+    from model.lineage import record
+    from model.training.journal import Bar, Lines, Silent
+    from model.training.run import train
+
     show = (lambda steps, first: Silent()) if arguments.json else Bar if sys.stderr.isatty() else Lines
     done = train(
         config, arguments.config.resolve().parent, init=arguments.init, show=show, progress=progress_of(arguments),
@@ -107,16 +118,16 @@ def _train(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     if done.rank:
         return 0
-    measured = done.measured.to_json() if done.measured else None
+    measured = done.measured.to_json() if done.measured else record.read(done.checkpoint).get("evaluation")
     value = {
         "run": str(done.folder), "checkpoint": str(done.checkpoint), "step": done.step,
         "loss": done.loss if math.isfinite(done.loss) else None, "evaluation": measured,
         "tokens_per_second": round(done.tokens_per_second, 1),
     }  # fmt: skip
-    score = f", {done.measured.bits_per_byte:.3f} bits per byte held out" if done.measured else ""
+    score = f", {measured['bits_per_byte']:.3f} bits per byte held out" if measured else ""
     filled = ""
-    if done.measured and done.measured.fim_items:
-        filled = f", {done.measured.fim_psm} (prefix first) and {done.measured.fim_spm} (suffix first) of {counted(done.measured.fim_items, 'line')} filled in"
+    if measured and measured.get("fim_items"):
+        filled = f", {measured['fim_psm']} (prefix first) and {measured['fim_spm']} (suffix first) of {counted(measured['fim_items'], 'line')} filled in"
     _say(arguments, value, f"train: {counted(done.step, 'step')}{score}{filled}; {done.checkpoint}")
     return 0
 
@@ -126,12 +137,13 @@ def _exposure(arguments: argparse.Namespace) -> int:
 
     from model.lineage import record
     from model.lineage.exposure import NAME, exposure
+    from model.shards.shards import open_shards
     from model.training import checkpoints
     from stack_data import registry
     from stack_data.release.removal_list import read
 
-    if not arguments.removals and not arguments.content:
-        raise ConfigError("name what was removed: --removals LIST, or --content ID")
+    if not arguments.removals and not arguments.content and not arguments.drops:
+        raise ConfigError("name what was removed: --removals LIST, --drops SHARDS, or --content ID")
     wrong = [one for one in arguments.content if not re.fullmatch(r"[0-9a-f]{40}", one)]
     if wrong:
         raise ConfigError(f"--content {wrong[0]!r} is no content id: it must be 40 lower-case hex digits")
@@ -140,6 +152,7 @@ def _exposure(arguments: argparse.Namespace) -> int:
         found = read(registry.raw(location, Path()), location, arguments.key)
         contents += found.removal.contents.to_pylist()
         places += len(found.removal.places)
+    contents += [one for folder in arguments.drops for drop in open_shards(folder).drops for one in drop.contents]
     checkpoints.refuse_run(arguments.checkpoint)
     base = record.read(arguments.checkpoint)["base"]
     checkpoints.check(arguments.checkpoint, only=(record.NAME, NAME))

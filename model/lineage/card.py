@@ -64,16 +64,20 @@ def _data(lineage: Mapping[str, Any]) -> str:
 
 def _opt_outs(lineage: Mapping[str, Any]) -> str:
     rows = [
-        f"| {one['issuer']} | {one['epoch']} | {one['first_step']:,} to {one['last_step']:,} |"
+        f"| {one['issuer']} | {one['epoch']} | {one.get('release', 'all')} | {one['first_step']:,} to {one['last_step']:,} |"
         for one in lineage["suppressions"]
     ]
     table = (
-        "| Issuer of the list | Epoch | Steps |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+        "| Issuer of the list | Epoch | Releases that followed it | Steps |\n|---|---|---|---|\n"
+        + "\n".join(rows)
+        + "\n"
         if rows
         else "The data followed no suppression list.\n"
     )
+    drops = sum(one["drops"] for one in lineage["shards"] if one.get("trained_on", True))
+    dropped = f"\n{counted(drops, 'drop')} of documents had been carried out in its token shards.\n" if drops else ""
     return (
-        f"## Opt-outs\n\n{table}\nWhat this checkpoint saw of a file that left later, and the last checkpoint before:\n"
+        f"## Opt-outs\n\n{table}{dropped}\nWhat this checkpoint saw of a file that left later, and the last checkpoint before:\n"
         "`fairstack model exposure CHECKPOINT --removals LIST`.\n"
     )
 

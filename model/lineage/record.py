@@ -27,12 +27,12 @@ NAME = "lineage.json"
 class DataFacts:
     """What token shards say of themselves.
 
-    releases  {"name", "version", "identity"} of each release
-    epochs    {issuer: epoch} of the suppression lists that the shards follow now, drops included
-    shards    identity of each folder of shards, and the hashes of the drops applied to it
+    releases  {"name", "version", "identity", "epochs"} of each release; epochs: {issuer: epoch} of the lists that this one follows
+    epochs    {issuer: epoch} of the suppression lists that all of the shards follow now, drops included
+    shards    identity of each folder of shards, how many drops were applied to it, and "trained_on": False where it is only measured with
     """
 
-    releases: tuple[Mapping[str, str], ...]
+    releases: tuple[Mapping[str, Any], ...]
     epochs: Mapping[str, int]
     tokenizer: Mapping[str, Any]
     shards: tuple[Mapping[str, Any], ...]
@@ -66,16 +66,30 @@ class Lineage:
 
     def go_on(self, data: DataFacts, step: int) -> None:
         """Begin or go on after `step` steps with data as it is now: ranges of epochs that changed end there, new ones begin."""
+        followed = _followed(data)
         for one in self.ranges:
-            if one["last_step"] is None and data.epochs.get(one["issuer"]) != one["epoch"]:
+            if one["last_step"] is None and followed.get((one["issuer"], one.get("release", ""))) != one["epoch"]:
                 one["last_step"] = step
-        live = {one["issuer"] for one in self.ranges if one["last_step"] is None}
-        for issuer, epoch in sorted(data.epochs.items()):
-            if issuer not in live:
-                self.ranges.append({"issuer": issuer, "epoch": epoch, "first_step": step + 1, "last_step": None})
+        live = {(one["issuer"], one.get("release", "")) for one in self.ranges if one["last_step"] is None}
+        for (issuer, release), epoch in sorted(followed.items()):
+            if (issuer, release) not in live:
+                of_one = {"release": release} if release else {}
+                self.ranges.append(
+                    {"issuer": issuer, "epoch": epoch, **of_one, "first_step": step + 1, "last_step": None}
+                )
         # A range that was ended before its first step was never in force for any.
         self.ranges = [one for one in self.ranges if one["last_step"] is None or one["last_step"] >= one["first_step"]]
         self.data = data
+
+
+def _followed(data: DataFacts) -> dict[tuple[str, str], int]:
+    """Return the epoch by (issuer, "") of what all releases follow, and by (issuer, release) of what one follows beyond that."""
+    found = {(issuer, ""): epoch for issuer, epoch in data.epochs.items()}
+    for one in data.releases:
+        for issuer, epoch in one.get("epochs", {}).items():
+            if data.epochs.get(issuer) != epoch:
+                found[issuer, f"{one['name']} {one['version']}"] = epoch
+    return found
 
 
 def resumed(saved: Mapping[str, Any], config: Mapping[str, Any], data: DataFacts) -> Lineage:

@@ -17,6 +17,8 @@ from model.packing.mixture import Group
 from stack_data.errors import InputError
 
 Ints = npt.NDArray[np.int64]
+VALIDATION = "validation"
+"""The split that nothing is trained on."""
 Names = tuple[npt.NDArray[np.uint8], Ints]
 """Strings one after the other, and where each begins: uint8[.], int64[N + 1]."""
 
@@ -49,6 +51,7 @@ class Corpus:
     num_tokens  int64[D]: as tokenized, drops notwithstanding; content_ids uint8[D, 20]
     group_of    int32[D]: -1 for documents of another split
     repository_of  int64[D]: number of the repository that was displayed when the shards were made; 0: none
+    num_held_out   documents of the train split that are left out, since another folder has their content in its validation split
     """
 
     sources: tuple[TokenSource, ...]
@@ -58,15 +61,23 @@ class Corpus:
     groups: tuple[Group, ...]
     group_of: npt.NDArray[np.int32]
     repository_of: Ints
+    num_held_out: int = 0
 
     @classmethod
-    def of(cls, sources: tuple[TokenSource, ...], split: str = "train") -> Corpus:
-        """Join folders of shards. InputError when none has a document of the split."""
+    def of(cls, sources: tuple[TokenSource, ...], split: str = "train", beside: tuple[TokenSource, ...] = ()) -> Corpus:
+        """Join folders of shards. InputError when none has a document of the split.
+
+        What any of the folders, or of those `beside` them, holds out for validation is drawn from none for training. Drops change nothing of it.
+        """
         begins = np.cumsum([0, *(source.num_documents for source in sources)])
         numbers: dict[Group, int] = {}
         group_of = np.concatenate([_groups_of(source, split, numbers) for source in sources])
         if not numbers:
             raise InputError(f"the shards hold no document of the split {split!r}: make them of a release that has one")
+        content_ids = np.concatenate([source.content_ids for source in sources])
+        is_held_out = np.zeros(len(group_of), bool)
+        if split != VALIDATION and len(sources) + len(beside) > 1:
+            is_held_out = np.isin(_raw(content_ids), _held_out((*sources, *beside))) & (group_of >= 0)
         # Numbered by name: the order of folders or documents decides nothing.
         order = sorted(numbers)
         renumbered = np.full(len(numbers) + 1, -1, np.int32)  # the last is for documents of another split
@@ -74,8 +85,8 @@ class Corpus:
             renumbered[numbers[group]] = number
         return cls(
             sources, begins, np.concatenate([np.asarray(source.num_tokens, np.int64) for source in sources]),
-            np.concatenate([source.content_ids for source in sources]),
-            tuple(order), renumbered[group_of], _repositories_of(sources),
+            content_ids, tuple(order), np.where(is_held_out, np.int32(-1), renumbered[group_of]), _repositories_of(sources),
+            int(is_held_out.sum()),
         )  # fmt: skip
 
     def sizes(self) -> Ints:
@@ -123,6 +134,20 @@ class Corpus:
     def language_of(self, document: int) -> str:
         """Return the language of a document of the split."""
         return self.groups[int(self.group_of[document])].language
+
+
+def _raw(content_ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.bytes_]:
+    return np.ascontiguousarray(content_ids).view("S20").ravel()
+
+
+def _held_out(sources: tuple[TokenSource, ...]) -> npt.NDArray[np.bytes_]:
+    """Return the contents of validation splits."""
+    found = []
+    for source in sources:
+        splits, split_of = _coded(source.columns["split"])
+        is_member = np.isin(split_of, [number for number, name in enumerate(splits) if name == VALIDATION])
+        found.append(_raw(source.content_ids[is_member]))
+    return np.concatenate(found)
 
 
 def _repositories_of(sources: tuple[TokenSource, ...]) -> Ints:

@@ -76,6 +76,10 @@ def build_shards(
     with storage.locked(out):
         known = manifest.read_if_present(out / MANIFEST)
         if known is not None:
+            if known.plan.get("kind") != plan.kind:
+                raise InputError(
+                    f"{out} holds no token shards but {known.plan.get('kind')}; name a new or empty folder"
+                )
             _refuse_other(out, known.plan, plan)
             open_shards(out)  # what is missing or cut off is no folder to be left as it is
             shutil.rmtree(out / PARTS, ignore_errors=True)

@@ -101,12 +101,13 @@ def epochs(made: Manifest, done: Sequence[DropRecord]) -> dict[str, int]:
 
     A release follows the lists it was made with, those that its removal lists say, and every suppression list that was applied here.
     """
-    found = [_epochs_of(release, done) for release in made.plan["config"]["releases"]]
+    found = [epochs_of_release(release, done) for release in made.plan["config"]["releases"]]
     known = set.intersection(*map(set, found))
     return {issuer: min(one[issuer] for one in found) for issuer in sorted(known)}
 
 
-def _epochs_of(release: Mapping[str, Any], done: Sequence[DropRecord]) -> dict[str, int]:
+def epochs_of_release(release: Mapping[str, Any], done: Sequence[DropRecord]) -> dict[str, int]:
+    """Return {issuer: epoch} that one release of shards follows. release: as the manifest's plan states it."""
     found = {issuer: int(epoch) for issuer, epoch in release["lists"].items()}
     for record in done:
         followed = {issuer: one["epoch"] for issuer, one in record.lists.items()}

@@ -75,6 +75,8 @@ def assemble(
     config: ModelConfig, folder: Path, home: Path, init: Path | None, ranks: Ranks, progress: Progress
 ) -> Parts:
     """Put a run together. Raises ConfigError, InputError or StaleBuildError when it cannot be begun or gone on with."""
+    if init:
+        checkpoints.refuse_run(init)
     data = prepare(config, folder, home, init, ranks, progress)
     refuse_older(
         data.facts, mandatory_epochs(config, folder), f"fairstack model drop {data.folders[0]} --suppressions LIST"
@@ -145,8 +147,9 @@ def _decoder(config: ModelConfig, tokenizer: CodeTokenizer, source: Path | None,
             "[decoder] is missing; it says how large the network is, or --init names a model to go on from"
         )
     else:
-        settled = {"end_of_text": tokenizer.special.end_of_text, "inner": config.decoder.mlp_size}
-        network = config.decoder.model_copy(update=settled)
+        # As a checkpoint states it: 0 for the usual size.
+        inner = 0 if config.decoder.inner == 4 * config.decoder.hidden else config.decoder.inner
+        network = config.decoder.model_copy(update={"end_of_text": tokenizer.special.end_of_text, "inner": inner})
     _fits(network, tokenizer, config)
     with torch.device("meta"):
         return Decoder(network, config.run.attention, config.run.checkpoint_activations)
@@ -172,7 +175,9 @@ def _fits(decoder: Any, tokenizer: CodeTokenizer, config: ModelConfig) -> None:
             "or more, or take shards of a smaller tokenizer"
         )
     if decoder.context < config.train.positions and decoder.architecture == "gpt_bigcode":
-        raise ConfigError(f"'train.positions' is {config.train.positions}, and the network has {decoder.context}")
+        raise ConfigError(
+            f"'train.positions' is {config.train.positions}, and the network has {decoder.context}; make it that or fewer, or 'decoder.context' more"
+        )
 
 
 def _begun(config: ModelConfig, data: Data, base: dict[str, Any] | None) -> record.Lineage:
@@ -183,7 +188,7 @@ def _held_out(config: ModelConfig, data: Data) -> tuple[dict[str, HeldOut], Held
     lengths, end = data.tokenizer.lengths, data.tokenizer.special.end_of_text
     take: Callable[[Any, int], HeldOut] = lambda corpus, count: held_out(corpus, lengths, end, count)  # noqa: E731
     few = {name: take(corpus, config.evaluation.tokens) for name, corpus in data.validation.items()}
-    final = take(data.validation["new"], config.evaluation.final_tokens) if few else HeldOut((), 0, 0)
+    final = take(data.validation["new"], config.evaluation.final_tokens) if "new" in few else HeldOut((), 0, 0)
     return few, final
 
 

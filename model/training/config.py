@@ -147,7 +147,8 @@ class CheckpointConfig(Model):
 
 
 class RunConfig(Model):
-    """How a run is carried out. Nothing here changes which documents a step sees or what is computed, save for rounding."""
+    """How a run is carried out. Nothing here changes which documents a step sees or what is computed, save for rounding and,
+    with dropout, which values are dropped where ranks or `micro_rows` part the rows otherwise."""
 
     folder: str = "build/models"
     """Folder in which runs are made."""

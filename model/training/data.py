@@ -8,6 +8,7 @@ from pathlib import Path
 
 from model.lineage.record import DataFacts
 from model.packing.corpus import Corpus
+from model.shards import drop_records
 from model.shards.build import build_shards
 from model.shards.shards import Shards, open_shards
 from model.tokenizer.code_tokenizer import CodeTokenizer
@@ -40,18 +41,40 @@ def prepare(config: ModelConfig, folder: Path, home: Path, init: Path | None, ra
     if not named:
         agree(ranks, lambda: _make(config, folder, home, init, progress))
     sources = tuple(open_shards(one) for one in folders)
+    _refuse_twice(sources)
     tokenizer = _common_tokenizer(sources)
     if config.data.tokenizer and named:
-        _refuse_other(CodeTokenizer.load(folder / config.data.tokenizer), tokenizer, folders[0])
+        wanted = CodeTokenizer.load(folder / config.data.tokenizer)
+        if wanted.identity != tokenizer.identity:
+            raise InputError(
+                f"'data.tokenizer' names {config.data.tokenizer}, and {folders[0]} was made with another tokenizer; leave it out, or make the "
+                f"shards with it: fairstack model shards RELEASE.. --tokenizer {config.data.tokenizer} --out FOLDER"
+            )
     if init:
         base_model.refuse_other_tokenizer(init, tokenizer)
-    validation = {"new": sources}
+    validation, beside = {"new": sources}, tuple[Shards, ...]()
     if config.data.old_shards:
         old = open_shards(folder / config.data.old_shards)
         _refuse_other(CodeTokenizer.load(old.tokenizer), tokenizer, old.folder)
-        validation["old"] = (old,)
+        validation["old"] = beside = (old,)
     found = {name: corpus for name, one in validation.items() if (corpus := _validation(one)) is not None}
-    return Data(folders, tokenizer, Corpus.of(sources), found, facts_of(sources, tokenizer))
+    train = Corpus.of(sources, beside=beside)
+    return Data(folders, tokenizer, train, found, facts_of(sources, tokenizer, beside))
+
+
+def _refuse_twice(sources: Sequence[Shards]) -> None:
+    """Raise InputError when a split of a release is in two folders: it would be drawn twice as often as the mixture says."""
+    seen: dict[tuple[str, str], Shards] = {}
+    for source in sources:
+        config = source.manifest.plan["config"]
+        for release in config["releases"]:
+            for split in config["splits"]:
+                other = seen.setdefault((release["identity"], split), source)
+                if other is not source:
+                    raise InputError(
+                        f"{other.folder} and {source.folder} both hold {release['name']} {release['version']}; name each release in one folder of "
+                        "shards"
+                    )
 
 
 def _make(config: ModelConfig, folder: Path, home: Path, init: Path | None, progress: Progress) -> None:
@@ -78,8 +101,8 @@ def _common_tokenizer(sources: Sequence[Shards]) -> CodeTokenizer:
 def _refuse_other(found: CodeTokenizer, wanted: CodeTokenizer, folder: Path) -> None:
     if found.identity != wanted.identity:
         raise InputError(
-            f"{folder} was made with tokenizer {found.identity[:12]}, and the rest of the run's data with {wanted.identity[:12]}; make the "
-            "shards anew with one tokenizer"
+            f"{folder} was made with tokenizer {found.identity[:12]}, and the rest of the run's shards with {wanted.identity[:12]}; make them anew "
+            "with one tokenizer"
         )
 
 
@@ -90,15 +113,25 @@ def _validation(sources: tuple[Shards, ...]) -> Corpus | None:
     return Corpus.of(sources, "validation")
 
 
-def facts_of(sources: Sequence[Shards], tokenizer: CodeTokenizer) -> DataFacts:
-    """Return what shards say of themselves. An issuer's epoch is the lowest of all folders; one that a folder does not know is left out."""
-    releases = [one for source in sources for one in source.manifest.plan["config"]["releases"]]
+def facts_of(sources: Sequence[Shards], tokenizer: CodeTokenizer, beside: Sequence[Shards] = ()) -> DataFacts:
+    """Return what shards say of themselves. An issuer's epoch is the lowest of all folders; one that a folder does not know is left out.
+
+    beside: shards that are measured with only; what they hold out decides what is trained on, so they are stated too.
+    """
+    releases = [(one, source) for source in sources for one in source.manifest.plan["config"]["releases"]]
     known = set.intersection(*(set(source.epochs) for source in sources))
     return DataFacts(
-        tuple({name: one[name] for name in ("name", "version", "identity")} for one in releases),
+        tuple(
+            {name: one[name] for name in ("name", "version", "identity")}
+            | {"epochs": drop_records.epochs_of_release(one, source.drops)}
+            for one, source in releases
+        ),
         {issuer: min(int(source.epochs[issuer]) for source in sources) for issuer in sorted(known)},
         {"identity": tokenizer.identity, "vocab_size": tokenizer.vocab_size},
-        tuple({"identity": source.identity, "drops": len(source.drops)} for source in sources),
+        (
+            *({"identity": one.identity, "drops": len(one.drops)} for one in sources),
+            *({"identity": one.identity, "drops": len(one.drops), "trained_on": False} for one in beside),
+        ),
     )
 
 

@@ -26,9 +26,12 @@ from model.training.loader import Loader
 from model.training.meters import mfu, peak_of
 from model.training.saving import save
 from stack_data import storage
+from stack_data.counting import counted
 from stack_data.errors import ConfigError
 from stack_data.progress import Progress
 
+_PLANNED = 256
+"""Windows that are planned to learn how many rows there are."""
 Show = Callable[[int, int], Display]
 """Makes a display for a run of so many steps that goes on after a step."""
 
@@ -70,17 +73,44 @@ def train(
             raise ConfigError(f"'train.rows' is {config.train.rows}, no multiple of the {ranks.count} ranks")
         with storage.locked(home) if ranks.is_first else nullcontext():
             parts = assemble(config, folder, home, init, ranks, progress)
-            _tell_short_answers(parts)
+            _refuse_spent(parts)
+            if ranks.is_first:
+                _tell_limits(parts)
             return _Loop(parts, show).carry_out(stop_after)
     finally:
         parallel.leave(ranks)
 
 
-def _tell_short_answers(parts: Parts) -> None:
-    """Say that answers end sooner than the configuration asks for, where the network's context is too short for them."""
-    asked, context = parts.config.evaluation.fim_tokens, parts.engine.decoder.config.context
-    most = answer_tokens(parts.config, context)
-    if parts.ranks.is_first and parts.config.evaluation.fim_items and "new" in parts.held_out and most < asked:
+def _refuse_spent(parts: Parts) -> None:
+    """Raise ConfigError when the caps on epochs allow fewer rows than the run takes."""
+    config, packer = parts.config, parts.packer
+    if packer.num_windows is None:
+        return
+    # Many windows take long to plan; each has about as many rows as its tokens fill.
+    is_exact = packer.num_windows <= _PLANNED
+    rows = packer.num_rows() if is_exact else round(1.25 * packer.num_windows * config.train.window_rows)
+    wanted = config.schedule.steps * config.train.rows
+    if rows is not None and rows < wanted:
+        raise ConfigError(
+            f"the caps on epochs in [mixture] allow {'' if is_exact else 'at most '}{rows:,} rows, and {config.schedule.steps:,} steps of "
+            f"{config.train.rows:,} take {wanted:,}; raise them, or set schedule.steps to {rows // config.train.rows:,} or fewer"
+        )
+
+
+def _tell_limits(parts: Parts) -> None:
+    """Say what a run leaves out or does not measure, where nobody asked for that."""
+    config, data = parts.config, parts.data
+    if data.train.num_held_out:
+        warn(
+            f"not trained on: {counted(data.train.num_held_out, 'document')} of the train split that another folder's validation split holds out"
+        )
+    if "new" not in data.validation:
+        warn("the shards have no validation split: no quality is measured, and 'checkpoint.keep_best' keeps none")
+    if config.data.old_shards and "old" not in data.validation:
+        warn(f"{config.data.old_shards} has no validation split: what the base model forgets is not measured")
+    asked, context = config.evaluation.fim_tokens, parts.engine.decoder.config.context
+    most = answer_tokens(config, context)
+    if config.evaluation.fim_items and "new" in parts.held_out and most < asked:
         warn(
             f"'evaluation.fim_tokens' is {asked}, and answers end after {most} tokens: half of the network's context of {context}"
         )
@@ -200,27 +230,23 @@ class _Loop:
             self._checkpoint = save(self.parts, step, score, self._final)
 
     def _evaluate(self, step: int) -> None:
-        parts = self.parts
-        if "new" not in parts.held_out:
-            return
-        ends = step == self._steps
-        self._measured = self._final = measure(
-            parts.engine, parts.held_out["new"], parts.tokenizer, parts.config, fim=True
-        )
-        if ends:
-            self._final = measure(parts.engine, parts.final, parts.tokenizer, parts.config, fim=True, ends=True)
+        parts, ends = self.parts, step == self._steps
+        if "new" in parts.held_out:
+            self._measured = self._final = self._measure("new", fim=True)
+            if ends:
+                self._final = measure(parts.engine, parts.final, parts.tokenizer, parts.config, fim=True, ends=True)
         if parts.lineage.base is not None and ends:
-            for which, data in parts.held_out.items():
-                found = (
-                    self._measured
-                    if which == "new"
-                    else measure(parts.engine, data, parts.tokenizer, parts.config, fim=False)
-                )
+            for which in parts.held_out:
+                found = self._measured if which == "new" and self._measured else self._measure(which, fim=False)
                 parts.lineage.base["loss_after"][which] = found.bits_per_byte
-        if self._journal:
+        if self._journal and self._measured and self._final:
             self._journal.write("evaluation", step, self._measured.to_json())
             if ends:
                 self._journal.write("final", step, self._final.to_json())
+
+    def _measure(self, which: str, fim: bool) -> Measured:
+        parts = self.parts
+        return measure(parts.engine, parts.held_out[which], parts.tokenizer, parts.config, fim=fim)
 
     def _result(self, last: int) -> Trained:
         targets, seconds = self._trained

@@ -52,7 +52,11 @@ def test_from_a_release_to_what_a_checkpoint_saw(tmp_path: Path, capsys: pytest.
     before = ran(capsys, "exposure", first["checkpoint"], "--removals", location)
     assert before["asked"] == len(gone) and 0 < len(before["seen"]) <= len(gone)
 
+    # The same contents, as the shards themselves know them.
+    assert ran(capsys, "exposure", first["checkpoint"], "--drops", str(folder / "shards"))["seen"] == before["seen"]
+
     last = ran(capsys, "train", str(config))
+    assert ran(capsys, "train", str(config))["evaluation"] == last["evaluation"]
     after = ran(capsys, "exposure", last["checkpoint"], "--removals", location)
     # Steps 5 to 8 saw none of them.
     assert last["step"] == 8 and after["seen"] == before["seen"]

@@ -70,6 +70,28 @@ def test_epochs_have_the_steps_that_they_were_in_force_for() -> None:
     ]  # fmt: skip
 
 
+def test_what_only_one_release_follows_is_told_of_that_one() -> None:
+    def at(*epochs: dict[str, int]) -> record.DataFacts:
+        named = (
+            {"name": name, "version": "1.0.0", "identity": name, "epochs": one}
+            for name, one in zip("ab", epochs, strict=True)
+        )
+        common = set.intersection(*map(set, epochs))
+        return record.DataFacts(
+            tuple(named), {issuer: min(one[issuer] for one in epochs) for issuer in common}, {}, DATA.shards
+        )
+
+    made = record.Lineage("run", {}, at({}, {}))
+    made.go_on(at({}, {}), 0)
+    made.go_on(at({"local": 3}, {}), 4)
+    again = record.resumed(made.to_json(6, {}), {}, at({"local": 3}, {}))
+    again.go_on(at({"local": 3}, {"local": 2}), 9)
+    told = again.to_json(12, {})["suppressions"]
+    assert [(one["issuer"], one["epoch"], one.get("release"), one["first_step"], one["last_step"]) for one in told] == [
+        ("local", 3, "a 1.0.0", 5, 12), ("local", 2, None, 10, 12),
+    ]  # fmt: skip
+
+
 def test_a_record_that_is_read_again_goes_on_as_if_never_stopped() -> None:
     made = record.Lineage("run", {}, DATA)
     made.go_on(DATA, 0)

@@ -282,6 +282,19 @@ def test_an_older_release_is_replayed_at_its_share() -> None:
     assert drawn.shares()["demo 1.0.0:Python:file"] == pytest.approx(0.2, abs=0.02)
 
 
+def test_what_one_folder_holds_out_is_drawn_from_no_other() -> None:
+    texts = documents(30, 1)
+    held = Memory([replace(one, split="validation") if at < 10 else one for at, one in enumerate(texts)], identity="a")
+    other = Memory([*texts[:5], *documents(20, 2)], identity="b", releases=("demo 2.0.0",))
+    for corpus in (Corpus.of((other, held)), Corpus.of((other,), beside=(held,))):
+        assert corpus.num_held_out == 5
+        made = Packer(corpus, held.used, replace(SMALL, mixture=ONCE))
+        rows = made.rows(0, made.num_rows() or 0)
+        assert not set(rows.documents.tolist()) & set(range(5))
+        assert set(range(5, 25)) <= set(rows.documents.tolist())
+    assert Corpus.of((other, held), "validation").num_held_out == Corpus.of((other,)).num_held_out == 0
+
+
 def test_only_documents_of_the_split_are_drawn() -> None:
     source = Memory([*documents(10, 1), *documents(10, 2, split="validation")])
     made = Packer(Corpus.of((source,), "validation"), source.used, replace(SMALL, mixture=ONCE))

@@ -60,6 +60,14 @@ def test_repositories_are_numbered_over_all_files(tmp_path: Path) -> None:
     assert list(dict.fromkeys(numbers)) == [1, 2, 3]
 
 
+def test_a_folder_with_a_manifest_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace('"kind": "shards"', '"kind": "tokenizer"'))
+    with pytest.raises(InputError, match="holds no token shards but tokenizer; name a new or empty folder"):
+        build_shards([tmp_path / "release/1.0.0"], tokenizer_folder(), folder)
+
+
 def test_shards_of_another_format_are_told_so(tmp_path: Path) -> None:
     folder = made(tmp_path)
     path = folder / "manifest.json"

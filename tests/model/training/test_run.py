@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,8 @@ from model.training import checkpoints
 from stack_data.counting import counted
 from stack_data.errors import ConfigError, InputError, StaleBuildError
 from stack_data.optout import lists
+from tests.model.shards.shards_made import made
+from tests.model.tokenizer.tokenizers_made import library_tokenizer
 from tests.model.training.runs import config_file, log, same, shards, trained
 
 
@@ -195,6 +198,8 @@ def test_a_drop_between_two_sessions_keeps_the_order_and_is_in_the_lineage(tmp_p
     assert taken.num_documents
     done = trained(tmp_path, together, "optout.mandatory={local=2}")
     card = (done.checkpoint / "README.md").read_text()
+    assert "| local | 2 | all | 5 to 8 |" in card
+    assert "1 drop of documents had been carried out in its token shards." in card
     assert ("100% of the files beside others of their repository" in card) == bool(joined)
     told = json.loads((done.checkpoint / "lineage.json").read_text())
     assert told["suppressions"] == [{"issuer": "local", "epoch": 2, "first_step": 5, "last_step": 8}]
@@ -273,3 +278,67 @@ def test_what_a_base_model_forgets_of_its_own_data_is_measured_too(home: Path, w
         assert told["loss_after"]["old"] != told["loss_before"]["old"]
         card = (done.checkpoint / "README.md").read_text()
         assert f"| old | {told['loss_before']['old']:.3f} | {told['loss_after']['old']:.3f} |" in card
+
+
+def test_a_release_that_two_folders_hold_is_refused(home: Path, tmp_path: Path) -> None:
+    shutil.copytree(home / "shards", tmp_path / "again")
+    with pytest.raises(InputError, match=r"both hold corpus 1\.0\.0; name each release in one folder of shards"):
+        trained(home, "name=twice", f'data.shards=["shards", "{tmp_path}/again"]')
+
+
+def test_a_run_without_held_out_data_says_so_and_measures_what_the_base_model_forgets(
+    home: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = made(tmp_path)
+    done = trained(home, "name=plain", "schedule.steps=3", f'data.shards=["{plain}"]')
+    assert done.measured is None
+    told = "the shards have no validation split: no quality is measured, and 'checkpoint.keep_best' keeps none"
+    assert capsys.readouterr().err == f"fairstack: {told}\n"
+    base = shutil.copytree(whole, tmp_path / "base")
+    done = trained(
+        home, "name=plain-on", "schedule.steps=3", f'data.shards=["{plain}"]', "data.old_shards=shards", init=base
+    )
+    told_of = json.loads((done.checkpoint / "lineage.json").read_text())
+    assert set(told_of["base"]["loss_before"]) == set(told_of["base"]["loss_after"]) == {"old"}
+    assert [one.get("trained_on", True) for one in told_of["shards"]] == [True, False]
+    # Contents of its train split are what the old shards hold out.
+    assert re.search(r"not trained on: \d documents? of the train split that another folder", capsys.readouterr().err)
+    done = trained(home, "name=forgetful", "schedule.steps=3", f"data.old_shards={plain}", init=base)
+    assert f"{plain} has no validation split: what the base model forgets is not measured" in capsys.readouterr().err
+
+
+def test_a_mixture_that_would_be_spent_is_refused_before_the_first_step(home: Path) -> None:
+    with pytest.raises(
+        ConfigError,
+        match=r"allow (\d+) rows, and 800 steps of 4 take 3,200; raise them, or set schedule.steps to \d+ or",
+    ) as told:
+        trained(home, "name=spent", "schedule.steps=800", "mixture.max_epochs=3")
+    steps = int(str(told.value).split("schedule.steps to ")[1].split(" ")[0])
+    assert (
+        trained(home, "name=spent", f"schedule.steps={steps}", "mixture.max_epochs=3", "schedule.warmup=0").step
+        == steps
+    )
+
+
+def test_another_tokenizer_than_the_shards_is_refused(home: Path, tmp_path: Path) -> None:
+    tmp_path.joinpath("other").mkdir()
+    library_tokenizer(vocab_size=500).save(str(tmp_path / "other" / "tokenizer.json"))
+    with pytest.raises(
+        InputError,
+        match=r"'data.tokenizer' names \S+other, and \S+shards was made with another tokenizer; leave it out, or",
+    ):
+        trained(home, "name=mixed-up", f"data.tokenizer={tmp_path}/other")
+
+
+def test_a_runs_folder_is_no_base_model(home: Path, whole: Path) -> None:
+    with pytest.raises(InputError, match="whole is no checkpoint but holds 2; name one, such as"):
+        trained(home, "name=from-a-run", init=home / "models" / "whole")
+
+
+def test_a_network_is_told_alike_whether_the_run_was_stopped_or_not(home: Path) -> None:
+    settings = "decoder.inner=128", "schedule.steps=4"
+    one = trained(home, "name=at-a-stretch", *settings).checkpoint
+    trained(home, "name=twice-begun", *settings, stop_after=2)
+    other = trained(home, "name=twice-begun", *settings).checkpoint
+    told = [json.loads((folder / "lineage.json").read_text())["decoder"] for folder in (one, other)]
+    assert told[0] == told[1]
