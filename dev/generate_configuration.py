@@ -114,7 +114,7 @@ def _table(title: str, model: type[BaseModel], note: str) -> str:
         if name not in (inherited if issubclass(model, config_sources.SourceConfig) else set()) | {"kind"}
         and not _is_table(field)
     ]
-    told = " ".join(filter(None, (note or (model.__doc__ or "").split("\n\n")[0].replace("\n", " ").strip(),)))
+    told = " ".join(filter(None, (note or " ".join((model.__doc__ or "").split("\n\n")[0].split()),)))
     return (
         f"\n## `{title}`\n\n{told}\n\n| Key | Type | Default | Meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
     )
