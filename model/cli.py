@@ -149,7 +149,12 @@ def _exposure(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"--content {wrong[0]!r} is no content id: it must be 40 lower-case hex digits")
     contents, places = list(arguments.content), 0
     for location in arguments.removals:
-        found = read(registry.raw(location, Path()), location, arguments.key)
+        raw = registry.raw(location, Path())
+        if b"fairstack-suppressions/" in raw[:200]:
+            raise ConfigError(
+                f"--removals {location} is a suppression list; ask for what it took of shards: --drops SHARDS"
+            )
+        found = read(raw, location, arguments.key)
         contents += found.removal.contents.to_pylist()
         places += len(found.removal.places)
     contents += [one for folder in arguments.drops for drop in open_shards(folder).drops for one in drop.contents]

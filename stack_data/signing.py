@@ -82,12 +82,16 @@ def check(body: bytes, signature: str, named: str, trusted: Iterable[str], origi
         ) from None
 
 
+def _shown(line: bytes) -> str:
+    return repr(line[:60].decode("utf-8", "replace"))
+
+
 def json_line(line: bytes, origin: str, at: int) -> dict[str, Any]:
     """Return the object in a line of a signed file; InputError names the file and the line number `at`."""
     try:
         value = json.loads(line.decode("utf-8"))
     except ValueError:
-        raise InputError(f"{origin}: line {at}: is no JSON: {line[:60]!r}") from None
+        raise InputError(f"{origin}: line {at}: is no JSON: {_shown(line)}") from None
     if not isinstance(value, dict):
-        raise InputError(f"{origin}: line {at}: is no JSON object: {line[:60]!r}")
+        raise InputError(f"{origin}: line {at}: is no JSON object: {_shown(line)}")
     return value

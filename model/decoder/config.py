@@ -180,7 +180,9 @@ class DecoderConfig(Model):
 
 def _check_bigcode(config: DecoderConfig) -> None:
     if config.kv_heads not in (1, config.heads):
-        raise ValueError(f"gpt_bigcode has 1 or heads key-value heads, not {config.kv_heads}: use starcoder2")
+        raise ValueError(
+            f"gpt_bigcode has 1 key-value head or as many as heads, not {config.kv_heads}; write one of these, or take starcoder2"
+        )
     if config.sliding_window:
         raise ValueError("gpt_bigcode has no sliding_window: use starcoder2")
     if not config.biases:

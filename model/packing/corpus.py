@@ -78,14 +78,20 @@ class Corpus:
         is_held_out = np.zeros(len(group_of), bool)
         if split != VALIDATION and len(sources) + len(beside) > 1:
             is_held_out = np.isin(_raw(content_ids), _held_out((*sources, *beside))) & (group_of >= 0)
+        group_of = np.where(is_held_out, np.int32(-1), group_of)
+        left = set(np.unique(group_of).tolist())
         # Numbered by name: the order of folders or documents decides nothing.
-        order = sorted(numbers)
+        order = sorted(group for group, number in numbers.items() if number in left)
+        if not order:
+            raise InputError(
+                f"all documents of the split {split!r} are held out by another folder's validation split; name other shards"
+            )
         renumbered = np.full(len(numbers) + 1, -1, np.int32)  # the last is for documents of another split
         for number, group in enumerate(order):
             renumbered[numbers[group]] = number
         return cls(
             sources, begins, np.concatenate([np.asarray(source.num_tokens, np.int64) for source in sources]),
-            content_ids, tuple(order), np.where(is_held_out, np.int32(-1), renumbered[group_of]), _repositories_of(sources),
+            content_ids, tuple(order), renumbered[group_of], _repositories_of(sources),
             int(is_held_out.sum()),
         )  # fmt: skip
 

@@ -93,7 +93,9 @@ def open_shards(folder: Path) -> Shards:
         )
     made = manifest.read(path)
     if made.plan.get("kind") != "shards":
-        raise InputError(f"{folder} holds no token shards: its manifest is of kind {made.plan.get('kind')!r}")
+        raise InputError(
+            f"{folder} holds no token shards: its manifest is of kind {made.plan.get('kind')!r}; name what `fairstack model shards` made"
+        )
     rules = made.plan.get("rules", {}).get("shards")
     if rules != RULE_VERSION:
         raise InputError(

@@ -35,7 +35,8 @@ def resolve(config: GitConfig, context: SourceContext) -> list[Unit]:
     """Return one unit per repository, pinned to a commit; one that cannot be resolved now is a failed unit."""
     wanted = list(config.repositories) + _mirrors(config, context) + _from_table(config, context)
     if not wanted:
-        raise SourceError("no repositories, mirrors or table given")
+        empty = [f"{config.mirrors} holds no repository (links are not followed)"] if config.mirrors else []
+        raise SourceError("; ".join([*empty, *([f"{config.table} has no row"] if config.table else [])]))
     distinct = list({f"{one.url}@{one.revision}": one for one in wanted}.items())
     units = [_unit(key, one, config, context) for key, one in distinct]
     return _named_apart(units)

@@ -55,6 +55,13 @@ def test_from_a_release_to_what_a_checkpoint_saw(tmp_path: Path, capsys: pytest.
     # The same contents, as the shards themselves know them.
     assert ran(capsys, "exposure", first["checkpoint"], "--drops", str(folder / "shards"))["seen"] == before["seen"]
 
+    assert (
+        fairstack.main(["model", "exposure", first["checkpoint"], "--removals", str(tmp_path / "local-1.jsonl")]) == 2
+    )
+    assert (
+        "local-1.jsonl is a suppression list; ask for what it took of shards: --drops SHARDS" in capsys.readouterr().err
+    )
+
     last = ran(capsys, "train", str(config))
     assert ran(capsys, "train", str(config))["evaluation"] == last["evaluation"]
     after = ran(capsys, "exposure", last["checkpoint"], "--removals", location)

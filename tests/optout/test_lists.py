@@ -82,7 +82,7 @@ def test_no_changed_byte_passes(data: st.DataObject) -> None:
     [
         (b"", "is empty"),
         (local(entry())[:-1], "line 2: has no end"),
-        (local(entry()).replace(b'"kind"', b"kind"), "line 2: is no JSON"),
+        (local(entry()).replace(b'"kind"', b"kind"), "line 2: is no JSON: '"),
         (local([1]), "line 2: is no JSON object"),
         (local(entry(), format="fairstack-suppressions/2"), "line 1: format is 'fairstack-suppressions/2'"),
         (local(entry(), epoch=-1), "line 1: epoch is -1"),

@@ -255,6 +255,17 @@ def test_nothing_in_a_hostile_repository_runs(tmp_path: Path, repository: Path) 
     assert not canary.exists()
 
 
+def test_a_folder_of_mirrors_without_a_repository_is_told_as_that(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "mirrors").mkdir()
+    (tmp_path / "mirrors" / "one").symlink_to(repository)
+    config = GitConfig(kind="git", name="g", mirrors=str(tmp_path / "mirrors"))
+    with pytest.raises(SourceError, match=r"mirrors holds no repository \(links are not followed\)$"):
+        git.resolve(config, context(tmp_path))
+    (tmp_path / "table.csv").write_text("url,stars\n")
+    with pytest.raises(SourceError, match=r"^table.csv has no row$"):
+        git.resolve(GitConfig(kind="git", name="g", table="table.csv"), context(tmp_path))
+
+
 def test_a_folder_of_mirrors_and_a_table_give_a_unit_each(tmp_path: Path) -> None:
     for name in ("x", "y"):
         folder = tmp_path / "mirrors" / "deep" / name

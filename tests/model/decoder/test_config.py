@@ -81,7 +81,7 @@ def test_what_cannot_be_computed_is_refused(values: dict[str, Any], wanted: str)
 @pytest.mark.parametrize(
     ("values", "wanted"),
     [
-        ({"kv_heads": 2}, "gpt_bigcode has 1 or heads key-value heads, not 2"),
+        ({"kv_heads": 2}, "gpt_bigcode has 1 key-value head or as many as heads, not 2; write one of these"),
         ({"sliding_window": 9}, "has no sliding_window"),
         ({"biases": False}, "always has biases"),
         ({"heads": 12, "kv_heads": 5}, "heads 12 is no multiple of kv_heads 5"),

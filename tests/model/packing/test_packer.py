@@ -292,6 +292,10 @@ def test_what_one_folder_holds_out_is_drawn_from_no_other() -> None:
         rows = made.rows(0, made.num_rows() or 0)
         assert not set(rows.documents.tolist()) & set(range(5))
         assert set(range(5, 25)) <= set(rows.documents.tolist())
+    alone = Memory(texts[:5], identity="c")
+    assert [one.release for one in Corpus.of((other, alone), beside=(held,)).groups] == ["demo 2.0.0"]
+    with pytest.raises(InputError, match="all documents of the split 'train' are held out by another folder"):
+        Corpus.of((alone,), beside=(held,))
     assert Corpus.of((other, held), "validation").num_held_out == Corpus.of((other,)).num_held_out == 0
 
 
