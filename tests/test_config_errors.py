@@ -75,6 +75,14 @@ def changed(model: type[BaseModel], table: dict[str, Any], value: Any) -> Iterat
         yield ".".join(map(str, path)), replaced(full, path)
 
 
+def check_told(model: type[BaseModel], text: str, path: Path, setting: str, told: str) -> None:
+    """Check what is told of a configuration that is right but for one setting."""
+    path.write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        load_as(model, path, [setting])
+    assert str(refused.value) == f"{path}: {told}"
+
+
 @pytest.mark.parametrize("model", [BuildConfig, ModelConfig])
 def test_every_wrong_value_of_every_key_is_told_in_one_sentence_with_the_key(model: type[BaseModel]) -> None:
     kinds, told = set(), 0
@@ -157,10 +165,7 @@ def test_every_pattern_of_a_setting_has_words() -> None:
     ],
 )  # fmt: skip
 def test_a_wrong_setting_of_a_run(tmp_path: Path, setting: str, told: str) -> None:
-    (tmp_path / "a.toml").write_text(RUN)
-    with pytest.raises(ConfigError) as refused:
-        load_as(ModelConfig, tmp_path / "a.toml", [setting])
-    assert str(refused.value) == f"{tmp_path / 'a.toml'}: {told}"
+    check_told(ModelConfig, RUN, tmp_path / "a.toml", setting, told)
 
 
 @pytest.mark.parametrize(
@@ -190,10 +195,7 @@ def test_a_wrong_setting_of_a_run(tmp_path: Path, setting: str, told: str) -> No
     ],
 )  # fmt: skip
 def test_a_wrong_setting_of_a_build(tmp_path: Path, setting: str, told: str) -> None:
-    (tmp_path / "a.toml").write_text(BUILD)
-    with pytest.raises(ConfigError) as refused:
-        load_as(BuildConfig, tmp_path / "a.toml", [setting])
-    assert str(refused.value) == f"{tmp_path / 'a.toml'}: {told}"
+    check_told(BuildConfig, BUILD, tmp_path / "a.toml", setting, told)
 
 
 @pytest.mark.parametrize("override", ["", "=", "a", "=3", "a..b=3", ".a=3", "a.=3"])

@@ -55,6 +55,7 @@ def join(
 
 @njit(cache=True, nogil=True)  # type: ignore[misc]
 def _are_joined(keys, rate):  # type: ignore[no-untyped-def]
+    """Return which items are drawn to stand beside others: bool[I]."""
     found = np.empty(len(keys), np.bool_)
     for at in range(len(keys)):
         found[at] = chance(keys[at], IS_JOINED, rate)
@@ -100,7 +101,7 @@ def bundles_of(flags: Flags) -> Ints:
 
 
 def sums_of(values: npt.NDArray[Any], flags: Flags) -> npt.NDArray[Any]:
-    """Return the sum of a value over each bundle: [U]."""
+    """Return the sum of a value over each bundle, in order: [number of bundles]. values: [I]."""
     if not len(values):
         return values
     return np.add.reduceat(values, np.flatnonzero(flags & FOLLOWS == 0))

@@ -22,7 +22,7 @@ class EnergyMeter:
 
     rapl: Path = RAPL
     gpus: tuple[str, ...] = ()
-    library: str = "libnvidia-ml.so.1"
+    driver: str = "libnvidia-ml.so.1"
     _counters: dict[Path, int] = field(default_factory=dict)
     _joules: float = 0.0
     _nvml: ctypes.CDLL | None = None
@@ -32,7 +32,7 @@ class EnergyMeter:
         self._counters = {
             path: value for path in _packages(self.rapl) if (value := _number(path / "energy_uj")) is not None
         }
-        self._nvml = _nvml(self.library) if self.gpus else None
+        self._nvml = _nvml(self.driver) if self.gpus else None
         self._gpu_mj = {one: value for one in self.gpus if (value := self._gpu(one)) is not None}
 
     @property

@@ -15,7 +15,7 @@ from model.decoder.decoder import Decoder
 from model.training.energy import EnergyMeter
 from tests.model.decoder.networks import CONTEXT, VOCABULARY, ours, peer, some_tokens
 from tests.model.decoder.test_packing import LENGTHS, packed
-from tests.model.training.runs import config_file, log, shards, trained
+from tests.model.training.runs import home_of, log, trained
 
 DEVICE = "cuda"
 if not torch.cuda.is_available():
@@ -103,10 +103,7 @@ def test_reading_in_pieces_with_a_cache_equals_reading_at_once(name: str) -> Non
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("cuda")
-    shards(folder)
-    config_file(folder)
-    return folder
+    return home_of(tmp_path_factory.mktemp("cuda"))
 
 
 @pytest.mark.parametrize("attention", HALF_PATHS)

@@ -98,7 +98,7 @@ def test_a_path_becomes_its_name_and_a_url_stays_without_secrets(location: str, 
 
 def test_the_tokenizers_settings_lose_the_paths_that_transformers_writes_into_them(tmp_path: Path) -> None:
     said = {
-        "name_or_path": "/home/jane/models/own", "special_tokens_map_file": "/root/.cache/hub/x/special_tokens_map.json",
+        "name_or_path": "/home/jane/models/own", "special_tokens_map_file": "/home/jane/.cache/hub/x/special_tokens_map.json",
         "tokenizer_class": "PreTrainedTokenizerFast", "from": "bigcode/starcoder2-3b", "eos_token": "</s>", "model_max_length": 8192,
         "added_tokens_decoder": {"0": {"content": "/a/b", "special": True}},
     }  # fmt: skip

@@ -76,6 +76,13 @@ def config_file(folder: Path, optimizer: str = "adamw") -> Path:
     return path
 
 
+def home_of(folder: Path) -> Path:
+    """Make shards and the configuration of a run in a folder; return it."""
+    shards(folder)
+    config_file(folder)
+    return folder
+
+
 def trained(folder: Path, *overrides: str, init: Path | None = None, stop_after: int | None = None) -> run.Trained:
     """Train in this process."""
     from model.training.config_file import load

@@ -27,15 +27,12 @@ from stack_data.errors import ConfigError, InputError, StaleBuildError
 from stack_data.optout import lists
 from tests.model.shards.shards_made import made
 from tests.model.tokenizer.tokenizers_made import library_tokenizer
-from tests.model.training.runs import config_file, log, same, shards, trained
+from tests.model.training.runs import config_file, home_of, log, same, shards, trained
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs")
-    shards(folder)
-    config_file(folder)
-    return folder
+    return home_of(tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="module")
